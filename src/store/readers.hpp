@@ -1,0 +1,37 @@
+#pragma once
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "connection.hpp"
+#include "sqlite_database.hpp"
+
+namespace parley::store {
+
+/// Threads with a read-only connection each. A job sees one snapshot, taken when it starts, so it contains everything
+/// that was acknowledged before it was asked for.
+class Readers {
+ public:
+  using Job = SqliteDatabase::Job;
+  Readers(const std::filesystem::path& file, const Connection::Options& options, unsigned threads);
+  ~Readers() { stop(); }
+  /// Any thread. False if the queue is full or the store is closing.
+  bool enqueue(std::unique_ptr<Job> job);
+  /// Finishes what was accepted and closes the connections.
+  void stop();
+
+ private:
+  void loop(Connection& db);
+  std::mutex mutex_;  // leaf lock
+  std::condition_variable ready_;
+  std::deque<std::unique_ptr<Job>> queue_;
+  bool stopping_ = false;
+  std::vector<std::unique_ptr<Connection>> connections_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace parley::store

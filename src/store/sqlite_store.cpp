@@ -1,0 +1,100 @@
+#include "parley/store/sqlite_store.hpp"
+
+#include <sys/stat.h>
+
+#include <stdexcept>
+
+#include "folder.hpp"
+#include "migrations.hpp"
+#include "readers.hpp"
+#include "sqlite_database.hpp"
+#include "sqlite_journal.hpp"
+#include "writer.hpp"
+#ifdef PARLEY_FAULT_POINTS
+#include <cstdlib>
+
+#include "testing/power_loss_vfs.hpp"
+#endif
+
+namespace parley::store {
+namespace {
+
+constexpr int kWriterCacheKib = 65536;
+constexpr int kReaderCacheKib = 8192;
+
+Connection::Options connection_options(const SqliteOptions& options) {
+  Connection::Options out;
+  out.vfs = options.testing.vfs;
+  out.synchronous_off = options.testing.synchronous_off;
+#ifdef PARLEY_FAULT_POINTS
+  const char* vfs = std::getenv("PARLEY_TEST_VFS");
+  if (out.vfs.empty() && vfs && std::string_view(vfs) == "power_loss") out.vfs = testing::PowerLossVfs::get().name();
+#endif
+  return out;
+}
+
+class Store final : public SqliteStore {
+ public:
+  explicit Store(const SqliteOptions& options) : folder_(options.folder), file_(folder_.file("parley.db")) {
+    Connection::Options connection = connection_options(options);
+    {
+      Connection schema(file_, connection);
+      migrate(schema, migrations());
+    }
+    connection.cache_kib = kWriterCacheKib;
+    writer_ = std::make_unique<Writer>(file_, connection, options);
+    connection.cache_kib = kReaderCacheKib;
+    readers_ = std::make_unique<Readers>(file_, connection, options.readers);
+    database_ = std::make_unique<SqliteDatabase>(*writer_, *readers_);
+    journal_ = std::make_unique<SqliteJournal>(*writer_, *database_);
+    writer_->start();
+  }
+  ~Store() override { stop(); }
+
+  Journal& journal() override { return *journal_; }
+  Database& database() override { return *database_; }
+  std::int64_t snowflake_floor_ms() const override { return writer_->snowflake_floor_ms(); }
+  void reserve_snowflakes(std::int64_t ms) override { writer_->reserve_snowflakes(ms); }
+  void stop() override {
+    readers_->stop();
+    writer_->stop();
+  }
+  Stats stats() const override { return writer_->stats(); }
+
+ private:
+  Folder folder_;
+  std::filesystem::path file_;
+  std::unique_ptr<Writer> writer_;
+  std::unique_ptr<Readers> readers_;
+  std::unique_ptr<SqliteDatabase> database_;
+  std::unique_ptr<SqliteJournal> journal_;
+};
+
+}  // namespace
+
+bool SqliteDatabase::enqueue(bool write, std::unique_ptr<Job> job) {
+  return write ? writer_.enqueue_job(std::move(job)) : readers_.enqueue(std::move(job));
+}
+
+Error error_of(const SqlError& error) {
+  switch (error.kind) {
+    case SqlError::Kind::kUnique:
+      return Error(Errc::kConflict, error.what());
+    case SqlError::Kind::kFull:
+      return Error(Errc::kStorageFull, error.what());
+    default:
+      return Error(Errc::kUnavailable, error.what());
+  }
+}
+
+std::unique_ptr<SqliteStore> open_sqlite_store(const SqliteOptions& options) {
+  try {
+    return std::make_unique<Store>(options);
+  } catch (const SqlError& error) {
+    throw std::runtime_error(
+        "store: cannot open " + (options.folder / "parley.db").string() + ": " + error.what() +
+        "; check that the folder is on a local, writable disk with free space, or restore a backup");
+  }
+}
+
+}  // namespace parley::store
