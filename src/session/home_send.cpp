@@ -1,0 +1,643 @@
+// The way of a message through its home.
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "home.hpp"
+#include "parley/base/clock.hpp"
+#include "parley/base/fault_point.hpp"
+#include "parley/obs/log.hpp"
+#include "parley/pipeline/pipeline.hpp"
+
+namespace parley::session {
+
+using protocol::Audience;
+using protocol::Code;
+using protocol::EntryType;
+using protocol::Status;
+
+namespace {
+
+constexpr std::uint32_t kRetryMs = 1000;
+constexpr std::uint32_t kFullRetryMs = 2000;
+constexpr std::uint32_t kInFlightRetryMs = 200;
+constexpr std::size_t kTailEntries = 128;
+constexpr std::size_t kTailBytes = 65536;
+
+bool has_text(EntryType type) {
+  return type == EntryType::kText || type == EntryType::kNote || type == EntryType::kEdit;
+}
+bool names_agent(EntryType type) {
+  return type == EntryType::kClaim || type == EntryType::kAssign || type == EntryType::kTransfer;
+}
+
+/// Bodies of the entries that say who has the conversation: the name is kept as it was then.
+std::string owner_body(AgentId to, std::string_view name) {
+  if (!to) return R"({"to":null})";
+  std::string body = R"({"to":{"id":")" + to.str() + R"(","name":)";
+  protocol::append_json_string(body, name);
+  return body + "}}";
+}
+
+protocol::SendBody body_of(const SendRequest& r) {
+  protocol::SendBody body;
+  body.text = r.text;
+  body.ref = r.ref;
+  body.to = r.to;
+  body.note = r.note;
+  body.reason = r.reason;
+  body.target = r.target;
+  return body;
+}
+
+}  // namespace
+
+/// What is known of an append until the journal answers.
+struct Home::Pending {
+  store::Append item;          // without bytes, which went to the journal
+  std::string body;            // JSON
+  std::string field, message;  // of a refusal
+  ConversationId moved_to;     // of a refusal as closed
+  std::optional<Audience> target_audience;
+  std::chrono::steady_clock::time_point arrived;
+};
+
+void Home::send(SendRequest request) {
+  check_home();
+  metrics_.messages_in.add();
+  // An id minted for this visitor in this run and not used yet cannot be in the store.
+  if (request.may_open && !conversations_.contains(request.conv)) {
+    auto reserved = reserved_.find(pointer_of(request.who));
+    if (reserved != reserved_.end() && reserved->second.conv == request.conv && reserved->second.minted_here) {
+      return accept(open_reserved(request.conv, request.who), std::move(request));
+    }
+  }
+  const ConversationId conv = request.conv;
+  with(conv, [this, request = std::move(request)](Conversation* c, Code code) mutable {
+    if (c && (!allowed(*c, request.who) || (!c->stored && !request.may_open))) {
+      c = nullptr;
+      request.may_open = false;
+    }
+    if (c) return accept(*c, std::move(request));
+    if (code != Code::kOk) return not_now(request, code == Code::kBusy ? code : Code::kJournalDown, kRetryMs);
+    if (request.may_open && !conversations_.contains(request.conv))
+      return accept(open_reserved(request.conv, request.who), std::move(request));
+    protocol::ErrorView view;
+    view.re = request.re;
+    view.code = Code::kUnknownConv;
+    view.conv = request.conv;
+    view.n = request.n;
+    if (request.adopted) view.dev = request.dev;
+    error(request.who, view);
+  });
+}
+
+void Home::not_now(const SendRequest& r, Code code, std::uint32_t after_ms, std::optional<std::uint64_t> expected) {
+  protocol::ErrorView view;
+  view.re = r.re;
+  view.code = code;
+  view.conv = r.conv;
+  view.n = r.n;
+  if (r.adopted) view.dev = r.dev;
+  if (after_ms > 0) view.after_ms = after_ms;
+  view.expected = expected;
+  error(r.who, view);
+}
+
+domain::ConversationMeta Home::projected(const Conversation& c) {
+  domain::ConversationMeta meta = c.meta;
+  std::vector<const InFlight*> changes;
+  for (const auto& [key, sender] : c.senders) {
+    for (const InFlight& flight : sender.in_flight) {
+      if (flight.changes()) changes.push_back(&flight);
+    }
+  }
+  std::sort(changes.begin(), changes.end(), [](const InFlight* a, const InFlight* b) { return a->order < b->order; });
+  for (const InFlight* flight : changes) {
+    if (flight->change.status) {
+      meta.status = *flight->change.status;
+      if (meta.status == Status::kClosed) meta.closed_ns = wall_ns();
+    }
+    if (flight->change.assignee) meta.assignee = *flight->change.assignee;
+    if (flight->change.new_claim) ++meta.claim;
+  }
+  return meta;
+}
+
+/// How long to wait, if this person, or its tenant, sends too much now. What will be refused counts too: that is stored
+/// like anything else.
+std::optional<std::chrono::milliseconds> Home::over_quota(Conversation& c, const SendRequest& r) {
+  const auto& s = settings_.session;
+  const bool visitor = r.who.visitor();
+  const double per_second = visitor ? s.visitor_sends_per_second : s.agent_sends_per_second;
+  auto [own, fresh] = c.buckets.try_emplace(r.who.principal, per_second,
+                                            visitor ? s.visitor_send_burst : s.agent_send_burst, r.arrived);
+  if (const auto wait = own->second.take(r.arrived); wait.count() > 0) return wait;
+  if (s.tenant_sends_per_second <= 0) return std::nullopt;
+  auto [all, first] =
+      tenant_buckets_.try_emplace(r.who.tenant, s.tenant_sends_per_second, s.tenant_sends_per_second, r.arrived);
+  if (const auto wait = all->second.take(r.arrived); wait.count() > 0) return wait;
+  return std::nullopt;
+}
+
+InFlight Home::flight_of(const SendRequest& r) {
+  InFlight flight;
+  flight.n = r.n;
+  flight.hash = r.hash;
+  flight.is_void = r.type == EntryType::kVoid;
+  flight.who = r.who;
+  flight.re = r.re;
+  flight.adopted = r.adopted;
+  return flight;
+}
+
+void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEntry> target) {
+  const auto profile = profiles_.find(r.who.tenant);
+  if (!profile) return not_now(r, Code::kBusy, kRetryMs);
+  if (!c.stored && r.who.visitor()) {
+    c.meta.channel = r.who.channel;  // what is loaded of a conversation without entries does not name it
+    join(c, r.who);
+  }
+  const domain::SenderKey key{r.who.principal, r.dev};
+  const bool is_void = r.type == EntryType::kVoid;
+
+  const bool dedup_late = PARLEY_BROKEN("dedup_after_stages");
+  if (!PARLEY_BROKEN("skip_dedup") && !dedup_late) {
+    // Nothing is kept of a dev that never sent anything.
+    if (r.n != 1 && !c.senders.contains(key))
+      return r.n == 0 ? not_now(r, Code::kTooOld, 0) : not_now(r, Code::kOutOfOrder, 0, 1);
+  }
+  Sender& sender = c.senders[key];
+  if (!PARLEY_BROKEN("skip_dedup") && !dedup_late) {
+    if (sender.broken() && r.n >= sender.settled.expected()) {
+      if (r.n == sender.settled.expected()) return not_now(r, Code::kBusy, kInFlightRetryMs);
+      return not_now(r, Code::kOutOfOrder, 0, sender.settled.expected());
+    }
+    if (r.n > sender.settled.last_n() && r.n < sender.next_n()) {  // on its way: the answer goes to whoever asked last
+      InFlight& flight = sender.in_flight[r.n - sender.settled.expected()];
+      if (flight.hash != r.hash && !is_void && !flight.is_void) return not_now(r, Code::kIdConflict, 0);
+      metrics_.duplicates.add();
+      flight.who = r.who;
+      flight.re = r.re;
+      flight.adopted = r.adopted;
+      return;
+    }
+    if (r.n < sender.next_n()) {
+      const auto look = sender.settled.look(r.n, r.hash, is_void);
+      if (look.kind == domain::SenderState::Kind::kConflict) return not_now(r, Code::kIdConflict, 0);
+      if (look.kind == domain::SenderState::Kind::kDuplicate) {
+        metrics_.duplicates.add();
+        return answer_known(c, r, *look.result);
+      }
+      return not_now(r, Code::kTooOld, 0);
+    }
+    if (r.n > sender.next_n()) return not_now(r, Code::kOutOfOrder, 0, sender.next_n());
+  }
+  if (sender.in_flight.size() >= protocol::kInFlightMax) return not_now(r, Code::kRate, kInFlightRetryMs);
+  if (!target) {  // with a target it was here before
+    if (const auto wait = over_quota(c, r)) return not_now(r, Code::kRate, static_cast<std::uint32_t>(wait->count()));
+  }
+
+  if (is_void) {
+    auto pending = std::make_shared<Pending>();
+    store::Append item = item_of(c, r);
+    pending->item = item;
+    pending->arrived = r.arrived;
+    return append(c, sender, flight_of(r), std::move(item), std::move(pending));
+  }
+  if (r.bad) return refuse(c, r, r.bad->code, r.bad->field, r.bad->message);
+
+  const bool changes_entry = r.type == EntryType::kEdit || r.type == EntryType::kRecall;
+  if (changes_entry && !target) {
+    auto in_tail = std::find_if(c.tail.begin(), c.tail.end(), [&](const auto& e) { return e.seq == r.target; });
+    if (in_tail == c.tail.end()) {
+      // Read it first; this sender's next sends meanwhile learn by 412 that this one is not done yet.
+      ++c.readers;
+      home().spawn("fetch the entry to change", fetch_target(std::move(r)));
+      return;
+    }
+    target = *in_tail;
+  }
+  if (changes_entry && c.in_flight > 0) {
+    for (const auto& [other, at] : c.senders) {
+      for (const InFlight& flight : at.in_flight) target->recalled = target->recalled || flight.recalls == r.target;
+    }
+  }
+
+  const domain::Actor actor{r.who.principal, r.who.supervisor};
+  std::optional<domain::ConversationMeta> changing;
+  if (c.changing > 0) changing = projected(c);
+  const domain::ConversationMeta& now = changing ? *changing : c.meta;
+  domain::Verdict verdict = domain::decide(now, actor, r.type, r.to, wall_ns(), profile->reopen_window_ns);
+  if (verdict.code == Code::kOk && changes_entry) {
+    if (target->seq != r.target) {
+      return refuse(c, r, Code::kBadFrame, "body.target", "there is no entry with this seq");
+    }
+    verdict.code = domain::may_change(
+        actor, r.type, {target->type, target->audience, target->from, target->ts_ns, target->recalled}, wall_ns());
+  }
+  // A stale precondition is refused here already, so that nothing is decided on top of what the journal would refuse;
+  // its own check stays the authority.
+  if (verdict.code == Code::kOk && r.if_claim && *r.if_claim != now.claim) verdict.code = Code::kClaimed;
+  if (verdict.code == Code::kBadFrame)
+    return refuse(c, r, Code::kBadFrame, "body.to", "\"to\" must be an agent's id, or null for the queue");
+  if (verdict.code != Code::kOk) return refuse(c, r, verdict.code);
+  if ((r.type == EntryType::kAssign || r.type == EntryType::kTransfer) && *r.to) {
+    auto colleague = profile->agents.find(*r.to);
+    if (colleague == profile->agents.end() || colleague->second.disabled) {
+      return refuse(c, r, Code::kBadFrame, "body.to", "no such agent here");
+    }
+  }
+  const bool is_open = c.meta.status == Status::kWaiting || c.meta.status == Status::kActive;
+  const bool own_change = std::any_of(sender.in_flight.begin(), sender.in_flight.end(),
+                                      [](const InFlight& flight) { return flight.changes(); });
+  if (r.type == EntryType::kText && !is_open && !verdict.change.status && !own_change) {
+    // Somebody else's send, still on its way, opens the conversation. Should the journal fail to take that one, this
+    // text must not end up where nobody sees it.
+    if (c.stored) return not_now(r, Code::kBusy, kInFlightRetryMs);
+    verdict.change.status = Status::kWaiting;
+  }
+
+  pipeline::Draft draft;
+  draft.tenant = r.who.tenant;
+  draft.from = r.who.principal;
+  draft.type = r.type;
+  if (has_text(r.type)) {
+    draft.text = r.text;
+    pipeline::StageResult stage = pipeline::run_stages(draft, profile->policy, profile->policy.text_stages, on_stage_);
+    if (stage.code != Code::kOk) {
+      if (dedup_late)
+        return not_now(r, stage.code,
+                       0);  // as in servers that filter first: a repeat meets a word list that came after the original
+      return refuse(c, r, stage.code, stage.field, stage.message);
+    }
+  }
+  if (dedup_late) {  // a deliberately wrong build: the history checker must notice
+    const auto look = sender.settled.look(r.n, r.hash, false);
+    if (look.kind == domain::SenderState::Kind::kDuplicate) return answer_known(c, r, *look.result);
+    if (look.kind != domain::SenderState::Kind::kNext) return not_now(r, Code::kOutOfOrder, 0, sender.next_n());
+  }
+  if (names_agent(r.type)) {
+    const AgentId to = r.type == EntryType::kClaim ? AgentId{r.who.principal.id} : *r.to;
+    draft.body = owner_body(to, profile->agent_name(to));
+  } else {
+    draft.body = protocol::canonical_body(r.type, body_of(r), draft.text);
+  }
+
+  auto pending = std::make_shared<Pending>();
+  pending->body = draft.body;
+  pending->arrived = r.arrived;
+  if (target) pending->target_audience = target->audience;
+  pipeline::StageResult stored = pipeline::run_stages(draft, profile->policy, profile->policy.stored_stages, on_stage_);
+  if (stored.code != Code::kOk) return refuse(c, r, stored.code, stored.field, stored.message);
+
+  store::Append item = item_of(c, r);
+  item.audience = domain::audience_of(r.type, target ? target->audience : Audience::kPublic);
+  item.change = verdict.change;
+  item.if_claim = r.if_claim;
+  if (!item.if_claim && verdict.change.new_claim) item.if_claim = now.claim;
+  item.target = r.target;
+  if (item.audience == Audience::kPublic) item.text = r.type == EntryType::kClose ? r.reason : draft.text;
+  if (!c.stored) item.opening = store::Append::Opening{r.who.channel, c.meta.visitor};
+  pending->item = item;
+  item.codec = draft.codec;
+  item.bytes = std::move(draft.body);
+  metrics_.process_seconds.observe(std::chrono::steady_clock::now() - r.arrived);
+  InFlight flight = flight_of(r);
+  flight.change = verdict.change;
+  if (r.type == EntryType::kRecall) flight.recalls = r.target;
+  const bool note_follows = r.type == EntryType::kTransfer && !r.note.empty();
+  append(c, sender, std::move(flight), std::move(item), std::move(pending));
+  if (note_follows) add_transfer_note(c, r);
+}
+
+asio::awaitable<void> Home::fetch_target(SendRequest request) {
+  store::Journal::Range range;
+  range.after = request.target - 1;
+  range.limit = 1;
+  range.internal = true;
+  Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
+  Conversation& c = *conversations_.find(request.conv)->second;
+  --c.readers;
+  if (!page) {
+    not_now(request, Code::kJournalDown, kRetryMs);
+    co_return;
+  }
+  store::StoredEntry target;  // seq 0 if there is none: refused by accept()
+  if (!page->entries.empty()) target = std::move(page->entries.front());
+  accept(c, std::move(request), std::move(target));
+}
+
+store::Append Home::item_of(const Conversation& c, const SendRequest& r) {
+  store::Append item;
+  item.kind = r.type;
+  item.tenant = c.meta.tenant;
+  item.conv = c.meta.id;
+  item.ts_ns = wall_ns();
+  item.id = MessageId{flakes_.next(item.ts_ns)};
+  item.principal = r.who.principal;
+  item.dev = r.dev;
+  item.n = r.n;
+  item.hash = r.hash;
+  return item;
+}
+
+/// A refusal that consumes n: remembered like an answer, and in its place among the sender's answers.
+void Home::refuse(Conversation& c, const SendRequest& r, Code code, std::string_view field, std::string_view message) {
+  metrics_.refused.add();
+  auto pending = std::make_shared<Pending>();
+  pending->arrived = r.arrived;
+  pending->field = field;
+  pending->message = message;
+  if (code == Code::kClosed && r.who.visitor()) {
+    pending->moved_to = next_for(r.who, lane_of(c.meta.id));
+    world_.grant(r.who.session, pending->moved_to);
+  }
+  Sender& sender = c.senders[{r.who.principal, r.dev}];
+  store::Append item = item_of(c, r);
+  item.kind = EntryType::kRefusal;
+  item.bytes = std::string(1, static_cast<char>(code));
+  pending->item = item;
+  pending->item.bytes = item.bytes;
+  append(c, sender, flight_of(r), std::move(item), std::move(pending));
+}
+
+void Home::answer_known(const Conversation& c, const SendRequest& r, const domain::SendResult& result) {
+  if (result.code != Code::kOk) {
+    protocol::ErrorView view;
+    view.re = r.re;
+    view.code = result.code;
+    view.conv = r.conv;
+    view.n = r.n;
+    if (r.adopted) view.dev = r.dev;
+    std::string_view name;
+    const auto profile = profiles_.find(c.meta.tenant);
+    if (result.code == Code::kClaimed) {
+      if (profile) name = profile->agent_name(c.meta.assignee);
+      view.by = protocol::Person{c.meta.assignee.value, name};
+      view.claim = c.meta.claim;
+    }
+    if (result.code == Code::kClosed && r.who.visitor()) {
+      view.moved_to = next_for(r.who, lane_of(c.meta.id));
+      world_.grant(r.who.session, view.moved_to);
+    }
+    return error(r.who, view);
+  }
+  std::string json;
+  protocol::append_ack(json, r.re, c.meta.id, r.adopted ? std::optional(r.dev) : std::nullopt, r.n, result.seq,
+                       c.meta.epoch, result.id, to_ms(result.ts_ns), result.seq, true);
+  world_.reply(r.who.session, std::move(json));
+}
+
+void Home::append(Conversation& c, Sender& sender, InFlight flight, store::Append item,
+                  std::shared_ptr<Pending> pending) {
+  ++c.in_flight;
+  if (flight.changes()) ++c.changing;
+  flight.order = ++c.handed_over;
+  sender.in_flight.push_back(std::move(flight));
+  batcher_.add(std::move(item),
+               [this, pending = std::move(pending)](const store::Appended& result) { appended(*pending, result); });
+}
+
+/// The note of a transfer is for the next agent only, so it is an entry of its own, internal, in the same batch. Its
+/// identity is the agent with the all-zero dev, which no client can use: the home counts for it.
+void Home::add_transfer_note(Conversation& c, const SendRequest& r) {
+  Sender& sender = c.senders[{r.who.principal, DevId{}}];
+  SendRequest note;
+  note.who = r.who;
+  note.n = sender.next_n();
+  note.type = EntryType::kNote;
+  note.text = r.note;
+  auto pending = std::make_shared<Pending>();
+  pending->body = protocol::canonical_body(EntryType::kNote, body_of(note), note.text);
+  pending->arrived = r.arrived;
+  store::Append item = item_of(c, note);
+  item.audience = Audience::kInternal;
+  pending->item = item;
+  item.bytes = pending->body;
+  InFlight flight;
+  flight.n = note.n;
+  append(c, sender, std::move(flight), std::move(item), std::move(pending));
+}
+
+void Home::appended(const Pending& p, const store::Appended& result) {
+  Conversation& c = *conversations_.find(p.item.conv)->second;  // busy while something is in flight, so it is here
+  --c.in_flight;
+  Sender& sender = c.senders[{p.item.principal, p.item.dev}];
+  InFlight flight;
+  if (!sender.in_flight.empty() && sender.in_flight.front().n == p.item.n) {
+    flight = std::move(sender.in_flight.front());
+    sender.in_flight.pop_front();
+  }
+  if (flight.changes()) --c.changing;
+  const Code code = result.code;
+  const bool own_refusal =
+      p.item.kind == EntryType::kRefusal && code == static_cast<Code>(static_cast<unsigned char>(p.item.bytes[0]));
+  // A reopening that meets another open conversation is remembered too; an opening is not, since there is nothing to
+  // remember it in.
+  const bool remembered = code == Code::kOk || code == Code::kClaimed || result.dup || own_refusal ||
+                          (code == Code::kClosed && !p.item.opening);
+  if (remembered && p.item.n == sender.settled.expected()) {
+    sender.settled.remember({p.item.n, p.item.hash, result.seq, result.ts_ns, result.id, code});
+    // From now on the store knows this id, even if there is no conversation yet.
+    auto reserved = c.stored ? reserved_.end() : reserved_.find({c.meta.channel, c.meta.visitor});
+    if (reserved != reserved_.end() && reserved->second.conv == p.item.conv) reserved->second.minted_here = false;
+  }
+  if (code != Code::kOk) {
+    answer_refused(c, p, flight, result);
+  } else {
+    PARLEY_FAULT_POINT("session.before_ack");
+    if (!result.dup && result.seq > 0 && c.meta.epoch.empty()) c.meta.epoch = result.epoch;
+    std::string json;
+    protocol::append_ack(json, flight.re, c.meta.id, flight.adopted ? std::optional(p.item.dev) : std::nullopt,
+                         p.item.n, result.seq, c.meta.epoch, result.id, to_ms(result.ts_ns), result.seq, result.dup);
+    metrics_.ack_seconds.observe(std::chrono::steady_clock::now() - p.arrived);
+    world_.reply(flight.who.session, std::move(json));
+    if (!result.dup && result.seq > 0) committed(c, p, result);
+  }
+}
+
+void Home::answer_refused(const Conversation& c, const Pending& p, const InFlight& flight,
+                          const store::Appended& result) {
+  protocol::ErrorView view;
+  view.re = flight.re;
+  view.conv = c.meta.id;
+  view.n = p.item.n;
+  if (flight.adopted) view.dev = p.item.dev;
+  view.field = p.field;
+  view.message = p.message;
+  view.moved_to = p.moved_to;
+  view.code = result.code;
+  const auto profile = profiles_.find(c.meta.tenant);
+  switch (view.code) {
+    case Code::kClaimed: {
+      const AgentId by = result.assignee ? result.assignee : c.meta.assignee;
+      view.by = protocol::Person{by.value, profile ? profile->agent_name(by) : std::string_view()};
+      view.claim = result.claim ? result.claim : c.meta.claim;
+      break;
+    }
+    case Code::kClosed:
+      if (result.other) {  // the visitor has another open conversation
+        view.moved_to = result.other;
+        world_.grant(flight.who.session, result.other);
+        if (auto known = reserved_.find({p.item.opening ? p.item.opening->channel : c.meta.channel, c.meta.visitor});
+            known != reserved_.end())
+          known->second.only = false;
+      }
+      break;
+    case Code::kOutOfOrder:
+      view.expected = result.expected;
+      break;
+    case Code::kJournalFull:
+      view.after_ms = kFullRetryMs;
+      break;
+    case Code::kJournalDown:
+    case Code::kBusy:
+      view.after_ms = kRetryMs;
+      break;
+    default:
+      break;
+  }
+  std::string ref;
+  if (protocol::info(view.code).retry && view.code != Code::kOutOfOrder) {
+    ref = log::make_ref();
+    log::warn("send_not_stored", "conv={} tenant={} code={} ref={}", c.meta.id.value, c.meta.tenant.value,
+              protocol::info(view.code).name, ref);
+    view.ref = ref;
+  }
+  reply_error(flight.who.session, view);
+  if (view.code == Code::kClosed && result.other && flight.who.session.id != 0) {
+    // It goes on there, so it has to hear what is said there.
+    SubscribeRequest request;
+    request.who = flight.who;
+    request.conv = result.other;
+    subscribe(std::move(request));
+  }
+}
+
+void Home::committed(Conversation& c, const Pending& p, const store::Appended& result) {
+  const store::Append& item = p.item;
+  if (!c.stored) gather_tabs(c);
+  c.stored = true;
+  if (c.meta.epoch.empty()) c.meta.epoch = result.epoch;
+  if (result.number) c.meta.number = result.number;
+  domain::EntryFacts facts;
+  facts.type = item.kind;
+  facts.audience = item.audience;
+  facts.from = item.principal;
+  facts.seq = result.seq;
+  facts.ts_ns = result.ts_ns;
+  facts.pos = result.pos;
+  facts.text = item.text;
+  facts.change = item.change;
+  facts.target = item.target;
+  const bool was_closed = c.meta.status == Status::kClosed;
+  domain::apply(c.meta, facts);
+  note_open(c);
+
+  store::StoredEntry entry;
+  entry.seq = result.seq;
+  entry.skip = result.skip;
+  entry.id = result.id;
+  entry.ts_ns = result.ts_ns;
+  entry.type = item.kind;
+  entry.audience = item.audience;
+  entry.from = item.principal;
+  entry.dev = item.dev;
+  entry.n = item.n;
+  entry.rev = result.seq;
+  entry.body = p.body;
+  if (item.change.status || item.change.assignee || item.change.new_claim) {
+    entry.status = c.meta.status;
+    entry.claim = c.meta.claim;
+    entry.assignee = c.meta.assignee;
+  }
+  PARLEY_FAULT_POINT("session.before_fanout");
+  fan_out(c, entry);
+  world_.on_committed(c.meta, entry);
+
+  const std::size_t size = entry.body.size() + sizeof(entry);
+  c.tail.push_back(std::move(entry));
+  c.tail_bytes += size;
+  tail_bytes_ += size;
+  if (item.kind == EntryType::kEdit || item.kind == EntryType::kRecall) fold_into_tail(c, p, result.seq);
+  while (c.tail.size() > kTailEntries || (c.tail_bytes > kTailBytes && c.tail.size() > 1)) {
+    const std::size_t oldest = c.tail.front().body.size() + sizeof(store::StoredEntry);
+    c.tail.pop_front();
+    c.tail_bytes -= oldest;
+    tail_bytes_ -= oldest;
+  }
+
+  if (c.meta.status == Status::kClosed && !was_closed) {
+    // A new conversation always starts empty: its reserved id is given at once, so that the visitor can begin one
+    // without asking.
+    const auto profile = profiles_.find(c.meta.tenant);
+    for (const Member& member : c.members) {
+      if (!member.who.visitor()) continue;
+      domain::ConversationMeta fresh;
+      fresh.id = reserve(member.who, lane_of(c.meta.id));
+      fresh.tenant = c.meta.tenant;
+      fresh.channel = c.meta.channel;
+      fresh.visitor = c.meta.visitor;
+      world_.grant(member.who.session, fresh.id);
+      std::string json;
+      protocol::append_resumed(json, 0, view_of(fresh, true, profile.get()), false, {}, false);
+      world_.reply(member.who.session, std::move(json));
+    }
+  }
+}
+
+void Home::fold_into_tail(Conversation& c, const Pending& p, std::uint64_t rev) {
+  auto set_body = [&](store::StoredEntry& e, std::string body) {
+    c.tail_bytes += body.size() - e.body.size();
+    tail_bytes_ += body.size() - e.body.size();
+    e.body = std::move(body);
+  };
+  const bool recall = p.item.kind == EntryType::kRecall;
+  for (auto& e : c.tail) {
+    if (e.seq >= rev || e.recalled) continue;
+    if (e.seq == p.item.target) {
+      e.rev = rev;
+      e.recalled = recall;
+      if (recall) {
+        set_body(e, {});
+        continue;
+      }
+      auto body = nlohmann::json::parse(e.body, nullptr, false);
+      const auto change = nlohmann::json::parse(p.body, nullptr, false);
+      if (!body.is_object() || !change.is_object()) continue;
+      body["text"] = change["text"];
+      set_body(e, body.dump());
+    } else if (e.type == EntryType::kEdit) {
+      // Earlier edits of it carried the text that has just been replaced or withdrawn, also when their target has left
+      // the tail.
+      const auto body = nlohmann::json::parse(e.body, nullptr, false);
+      if (!body.is_object() || body.value("target", std::uint64_t{0}) != p.item.target) continue;
+      e.rev = rev;
+      e.recalled = true;
+      set_body(e, {});
+    }
+  }
+}
+
+void Home::fan_out(Conversation& c, const store::StoredEntry& entry) {
+  // Encoded once per audience; where both would read the same, one frame serves all.
+  FramePtr for_agents, for_visitors;
+  const auto profile = profiles_.find(c.meta.tenant);
+  const bool same = entry.skip == 0;
+  for (const Member& member : c.members) {
+    if (!member.live) continue;
+    const bool visitor = member.who.visitor();
+    if (visitor && entry.audience == Audience::kInternal) continue;
+    FramePtr& frame = visitor && !same ? for_visitors : for_agents;
+    if (!frame) {
+      std::string json;
+      json.reserve(entry.body.size() + 320);
+      protocol::append_entry(json, entry_view(c, entry, visitor, profile.get()));
+      frame = make_text_frame(json);
+    }
+    metrics_.messages_out.add();
+    world_.push_entry(member.who.session, c.meta.id, entry.seq, frame);
+  }
+}
+
+}  // namespace parley::session

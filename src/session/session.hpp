@@ -1,0 +1,158 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "parley/base/timer_wheel.hpp"
+#include "parley/protocol/client_frame.hpp"
+#include "parley/protocol/server_frame.hpp"
+#include "parley/session/identity.hpp"
+#include "parley/session/peer.hpp"
+#include "parley/tenant/token_bucket.hpp"
+#include "parley/tenant/tokens.hpp"
+#include "requests.hpp"
+#include "tenant_profiles.hpp"
+
+namespace parley::session {
+
+class Shard;
+
+/// One live connection with somebody behind it: handshake, heartbeat, flow control, and the frames in both directions.
+/// What it is asked it passes on to homes and desks.
+///
+/// Life: waiting for hello → authenticating (nothing is read meanwhile) → moved once to the reactor its tenant lives on
+/// → live → closing. Owned by the shard it is on; whoever comes back later (a coroutine, another reactor) asks the
+/// shard for it by its key. Threads: the reactor of its shard.
+class Session final : public PeerHandler, public protocol::FrameSink, private WheelTimer {
+ public:
+  Session(Shard& shard, Peer& peer, std::uint64_t id);
+  ~Session();
+
+  const Who& who() const noexcept { return who_; }
+  SessionKey key() const noexcept { return who_.session; }
+  std::uint64_t sid() const noexcept { return sid_; }
+  bool live() const noexcept { return stage_ == Stage::kLive; }
+  Peer& peer() noexcept { return *peer_; }
+
+  /// Queues a frame (or several, with commas between) for the end of the turn; what comes together goes out as one
+  /// message.
+  void reply(std::string_view json, bool several = false);
+  /// A shared frame with an entry: counts against the window; dropped while the reader is too slow.
+  void push_entry(ConversationId conv, std::uint64_t seq, const FramePtr& frame);
+  void push_ephemeral(const FramePtr& frame);
+  /// Sends what reply() collected.
+  void flush();
+  void grant(ConversationId conv);
+  void close(protocol::CloseCode code);
+  void bye(std::uint32_t delay_ms, protocol::CloseCode code);
+
+  // PeerHandler
+  void on_message(std::span<char> text) override;
+  void on_drained() override;
+  void on_closed(std::uint16_t code) override;
+  // FrameSink
+  void on_frame(std::uint64_t id, const protocol::ClientFrame& frame) override;
+  void on_frame_error(std::uint64_t id, const protocol::FrameError& error) override;
+  bool wants_more() const override { return stage_ == Stage::kLive || stage_ == Stage::kHello; }
+
+ private:
+  friend class Shard;
+  enum class Stage : std::uint8_t { kHello, kAuthenticating, kLive, kClosing };
+  /// What the handshake still needs after the frame is gone.
+  struct Handshake {
+    std::uint64_t re = 0;
+    std::string token, resume;
+    std::vector<OwnedCursor> cursors;
+    std::string name;  // agents
+    store::Role role = store::Role::kAgent;
+    std::optional<tenant::ResumeClaims> resumed;
+  };
+  /// The reader is behind; nothing is pushed until it makes progress.
+  struct Lagging {
+    std::chrono::steady_clock::time_point since;  // it began, or was told
+    std::vector<std::pair<ConversationId, std::uint64_t>>
+        heads;  // of what was not pushed, or not confirmed, and what it was not told of yet
+    bool told = false;
+    void note(ConversationId conv, std::uint64_t seq);
+  };
+  struct Pushed {
+    ConversationId conv;
+    std::uint64_t seq;
+    std::uint32_t bytes;
+  };
+
+  void on_timer() override;
+  void arm_heartbeat(std::chrono::milliseconds delay);
+  std::chrono::milliseconds ping_interval() const;
+  std::chrono::milliseconds ping_grace() const;
+
+  // session_handshake.cpp
+  void hello(std::uint64_t id, const protocol::Hello& hello);
+  static asio::awaitable<void> authenticate_agent(Shard& shard, SessionKey key, std::string cookie, std::string token);
+  void identified();
+  void place(const ProfilePtr& profile);
+  void arrived();
+  void settle(const ProfilePtr& profile);
+  void begin_visitor(const ProfilePtr& profile);
+  void begin_agent(const ProfilePtr& profile);
+  void send_ready(const ProfilePtr& profile, const protocol::ConversationView* conv,
+                  std::span<const protocol::AgentView> agents);
+  void resume_cursors(ConversationId except);
+  std::string resume_blob(ConversationId conv) const;
+  void refresh(std::uint64_t id, std::string_view token);
+
+  // session.cpp: frames of a live session
+  void handle(std::uint64_t id, const protocol::Hello&);
+  void handle(std::uint64_t id, const protocol::Send&);
+  void handle(std::uint64_t id, const protocol::Sync&);
+  void handle(std::uint64_t id, const protocol::WatchConversation&);
+  void handle(std::uint64_t id, const protocol::WatchView&);
+  void handle(std::uint64_t id, const protocol::UnwatchConversation&);
+  void handle(std::uint64_t id, const protocol::UnwatchView&);
+  void handle(std::uint64_t id, const protocol::Inbox&);
+  void handle(std::uint64_t id, const protocol::Receipt&);
+  void handle(std::uint64_t id, const protocol::Typing&);
+  void handle(std::uint64_t id, const protocol::SetStatus&);
+  void handle(std::uint64_t id, const protocol::Pong&);
+  void handle(std::uint64_t id, const protocol::Probe&);
+  void handle(std::uint64_t id, const protocol::Refresh&);
+  void handle(std::uint64_t id, const protocol::Visibility&);
+  void reply_error(std::uint64_t re, protocol::Code code, std::string_view field = {}, std::string_view message = {});
+  bool agents_only(std::uint64_t id);
+  bool within_rate();
+  bool granted(ConversationId conv) const;
+  void made_progress();
+  void begin_lagging();
+  void tell_lag(const std::vector<std::pair<ConversationId, std::uint64_t>>& heads);
+
+  Shard* shard_;
+  Peer* peer_;
+  Who who_;
+  DevId dev_;
+  Stage stage_ = Stage::kHello;
+  bool visible_ = true;
+  bool pinged_ = false;
+  bool counted_ = false;  // among the live ones
+  bool flush_asked_ = false;
+  bool out_several_ = false;
+  std::uint32_t gen_ = 0;
+  std::uint64_t sid_ = 0;
+  std::uint64_t connection_ = 0;  // for logs
+  std::chrono::steady_clock::time_point heard_{};
+  std::chrono::steady_clock::time_point expires_{};  // visitors: end of the access token
+  std::string out_;
+  std::unique_ptr<Handshake> handshake_;
+  std::vector<ConversationId> granted_;  // visitors: ids this session may open; newest last
+  std::vector<ConversationId> watched_;  // conversations it listens to
+  std::uint32_t window_ = 0;
+  std::uint32_t uncovered_ = 0;  // bytes pushed and not covered by rcv
+  std::vector<Pushed> pushed_;
+  std::unique_ptr<Lagging> lagging_;
+  std::uint32_t frame_errors_ = 0;
+  std::chrono::steady_clock::time_point frame_errors_since_{};
+  std::unique_ptr<tenant::TokenBucket> frames_;
+};
+
+}  // namespace parley::session
