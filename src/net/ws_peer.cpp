@@ -1,0 +1,347 @@
+#include "ws_peer.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <deque>
+
+#include "parley/protocol/types.hpp"
+
+namespace parley::net {
+namespace {
+
+namespace ws = protocol::ws;
+
+constexpr std::chrono::milliseconds kCloseWait{3000};
+constexpr std::size_t kPongQueueMax = 64 * 1024;  // a peer that pings and does not read gets no more pongs beyond this
+
+const session::PeerInfo kForgotten;
+
+}  // namespace
+
+/// Complete messages in the order of their coming, each with the padding a parser needs behind it. What is buffered is
+/// at most one read of the socket and one message, because nothing is read while there is a backlog.
+struct WsPeer::Backlog {
+  struct Item {
+    ws::Event::Kind kind;
+    ws::Opcode opcode;
+    std::uint16_t code;
+    std::string bytes;
+  };
+  std::deque<Item> items;
+};
+
+struct WsPeer::Move {
+  Reactor& target;
+  std::function<void(session::Peer&)> then;
+};
+
+struct WsPeer::CloseTimer final : WheelTimer {
+  explicit CloseTimer(WsPeer& p) : peer(p) {}
+  void on_timer() override { peer.lost(); }
+  WsPeer& peer;
+};
+
+WsPeer::WsPeer(ReactorNet& net, const NetOf& net_of, const WsOptions& options, session::PeerInfo info,
+               std::string handshake)
+    : Connection(net, -1, Kind::kWebSocket),
+      net_of_(net_of),
+      decoder_(options.message_bytes_max),
+      info_(std::make_unique<session::PeerInfo>(std::move(info))),
+      allow_binary_(options.allow_binary),
+      above_(false),
+      blocked_(false),
+      lost_(false),
+      handshake_out_(false),
+      reported_(false) {
+  static_assert(sizeof(WsPeer) <= 200, "an idle connection is meant to be small");
+  out_.push(std::make_shared<const std::string>(std::move(handshake)));
+}
+
+WsPeer::~WsPeer() = default;
+
+void WsPeer::begin(session::PeerAcceptor& acceptor, std::string_view unread) {
+  net().mark_dirty(*this);
+  acceptor.on_peer(*this);
+  if (!unread.empty()) {
+    std::string bytes(unread);
+    bytes.resize(unread.size() + ws::kPadding);
+    decode({bytes.data(), unread.size()});
+  }
+  if (net().shutting_down()) on_shutdown(false);
+  set_interest();
+}
+
+const session::PeerInfo& WsPeer::info() const { return info_ ? *info_ : kForgotten; }
+
+// --- what the session calls
+// -----------------------------------------------------------------------------------------------------------------------------------------------
+
+void WsPeer::set_handler(session::PeerHandler* handler) {
+  handler_ = handler;
+  if (!buried())
+    net().mark_dirty(*this);  // what waited is delivered, and reading begins or stops, at the end of the turn
+}
+
+void WsPeer::send(session::FramePtr frame) {
+  if (state_ != State::kOpen || lost_ || buried()) return;
+  out_.push(std::move(frame));
+  if (out_.bytes() > kLowWater) above_ = true;
+  if (!blocked_) net().mark_dirty(*this);
+}
+
+void WsPeer::discard_queued() {
+  if (state_ != State::kOpen) return;
+  out_.keep_first(out_.begun() || !handshake_out_ ? 1 : 0);
+  if (!blocked_) net().mark_dirty(*this);  // on_drained() is owed if the queue was above low water
+}
+
+void WsPeer::close(protocol::CloseCode code) {
+  if (state_ != State::kOpen || lost_ || buried()) return;
+  queue_close(static_cast<std::uint16_t>(code),
+              std::string("{\"code\":\"").append(protocol::reason_of(code)).append("\"}"));
+  state_ = State::kClosing;
+}
+
+void WsPeer::move_to(Reactor& target, std::function<void(Peer&)> then) {
+  assert(!move_);
+  move_ = std::unique_ptr<Move>(new Move{target, std::move(then)});
+  net().mark_dirty(*this);
+}
+
+// --- reading
+// --------------------------------------------------------------------------------------------------------------------------------------------------------------
+
+void WsPeer::on_events(std::uint32_t events) {
+  if ((events & EPOLLOUT) != 0) {
+    blocked_ = false;
+    net().mark_dirty(*this);  // written together with what this turn still queues
+  }
+  if ((events & EPOLLIN) != 0 && (wanted() & EPOLLIN) != 0) return read();
+  if ((events & (EPOLLERR | EPOLLHUP)) != 0) lost();
+}
+
+void WsPeer::read() {
+  const std::span<char> buffer = net().read_buffer();
+  const ssize_t got = ::recv(fd(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (got < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) return;
+    return lost();
+  }
+  if (got == 0) return lost();
+  net().metrics().bytes_in.add(static_cast<std::uint64_t>(got));
+  if (state_ == State::kFailed || state_ == State::kFinishing) return;
+  decode(buffer.first(static_cast<std::size_t>(got)));
+  if (!buried()) set_interest();
+}
+
+void WsPeer::decode(std::span<char> bytes) {
+  decoder_.feed(bytes);
+  ws::Event event;
+  // The decoder must be asked to the end even when nobody may take messages: the buffer belongs to the next socket
+  // afterwards.
+  while (decoder_.next(event)) handle(event);
+}
+
+void WsPeer::handle(const ws::Event& event) {
+  using What = ws::Event::Kind;
+  if (state_ == State::kFailed || state_ == State::kFinishing || buried()) return;
+  switch (event.kind) {
+    case What::kPong:
+      return;
+    case What::kPing:
+      if (state_ == State::kOpen && out_.bytes() <= kPongQueueMax) {
+        std::string pong;
+        ws::append_frame(pong, ws::Opcode::kPong, {event.payload.data(), event.payload.size()});
+        send(std::make_shared<const std::string>(std::move(pong)));
+      }
+      return;
+    case What::kMessage:
+      if (state_ != State::kOpen) return;  // we have said goodbye
+      if (may_deliver() && !backlog_) return deliver(event.opcode, event.payload);
+      break;
+    case What::kClose:
+      if (state_ == State::kClosing || (may_deliver() && !backlog_)) return peer_closed(event.close_code);
+      break;
+    case What::kError:
+      if (state_ == State::kClosing || (may_deliver() && !backlog_)) return fail(event.close_code, event.reason);
+      break;
+  }
+  if (!backlog_) backlog_ = std::make_unique<Backlog>();
+  Backlog::Item& item = backlog_->items.emplace_back();
+  item.kind = event.kind;
+  item.opcode = event.opcode;
+  item.code = event.close_code;
+  if (event.kind == What::kMessage) {
+    item.bytes.reserve(event.payload.size() + ws::kPadding);
+    item.bytes.assign(event.payload.data(), event.payload.size());
+    item.bytes.append(ws::kPadding, '\0');
+  } else {
+    item.bytes.assign(event.reason);
+  }
+}
+
+void WsPeer::deliver(ws::Opcode opcode, std::span<char> payload) {
+  if (opcode == ws::Opcode::kBinary && !allow_binary_)
+    return fail(static_cast<std::uint16_t>(protocol::CloseCode::kProtocol), "binary message");
+  opcode_ = opcode;
+  handler_->on_message(payload);
+}
+
+/// False: somebody stopped it, and the rest still waits.
+bool WsPeer::deliver_backlog() {
+  while (backlog_) {
+    if (!may_deliver()) return false;
+    if (backlog_->items.empty()) {
+      backlog_.reset();
+      break;
+    }
+    Backlog::Item item = std::move(backlog_->items.front());
+    backlog_->items.pop_front();
+    if (state_ == State::kFailed || state_ == State::kFinishing) continue;
+    switch (item.kind) {
+      case ws::Event::Kind::kMessage:
+        if (state_ == State::kOpen) deliver(item.opcode, {item.bytes.data(), item.bytes.size() - ws::kPadding});
+        break;
+      case ws::Event::Kind::kClose:
+        peer_closed(item.code);
+        break;
+      default:
+        fail(item.code, item.bytes);
+        break;
+    }
+  }
+  return true;
+}
+
+// --- endings
+// --------------------------------------------------------------------------------------------------------------------------------------------------------------
+
+void WsPeer::queue_close(std::uint16_t code, std::string_view reason) {
+  std::string frame;
+  ws::append_close(frame, code, reason);
+  out_.push(std::make_shared<const std::string>(std::move(frame)));
+  if (!close_timer_) close_timer_ = std::make_unique<CloseTimer>(*this);
+  net().home().timers().arm(*close_timer_, kCloseWait);
+  if (!blocked_) net().mark_dirty(*this);
+}
+
+void WsPeer::peer_closed(std::uint16_t code) {
+  if (state_ == State::kOpen) queue_close(code == 1005 ? 0 : code, {});
+  state_ = State::kFinishing;
+  net().mark_dirty(*this);
+  report_closed(code);
+}
+
+void WsPeer::fail(std::uint16_t code, std::string_view reason) {
+  if (state_ == State::kOpen) queue_close(code, reason);
+  state_ = State::kFailed;
+  net().mark_dirty(*this);
+  report_closed(1006);
+}
+
+void WsPeer::lost() {
+  if (buried()) return;
+  if (move_ || (handler_ == nullptr && !reported_ && state_ == State::kOpen)) {
+    // Nobody can be told now. The socket is kept until somebody is there, but not watched: a dead one would be ready in
+    // every turn.
+    lost_ = true;
+    net().poller().remove(fd(), *this);
+    return;
+  }
+  report_closed(1006);
+  end();
+}
+
+void WsPeer::report_closed(std::uint16_t code) {
+  reported_ = true;
+  if (session::PeerHandler* handler = std::exchange(handler_, nullptr)) handler->on_closed(code);
+}
+
+void WsPeer::end() {
+  close_timer_.reset();
+  net().bury(*this);
+}
+
+void WsPeer::on_shutdown(bool at_once) {
+  if (at_once) {
+    if (move_) return lost();  // ended where it arrives
+    report_closed(1006);
+    return end();
+  }
+  close(protocol::CloseCode::kGoingAway);
+}
+
+// --- the end of a turn
+// ----------------------------------------------------------------------------------------------------------------------------------------------------
+
+void WsPeer::on_turn_end() {
+  if (backlog_) deliver_backlog();
+  if (buried()) return;
+  if (lost_ && may_deliver()) {
+    report_closed(1006);
+    return end();
+  }
+  if (!lost_ && !blocked_) flush();
+  if (buried()) return;
+  if (move_) return hop();
+  set_interest();
+}
+
+void WsPeer::flush() {
+  const std::size_t before = out_.bytes();
+  const OutQueue::Flush result = out_.flush(fd(), net().metrics());
+  if (out_.bytes() < before) handshake_out_ = true;
+  switch (result) {
+    case OutQueue::Flush::kDead:
+      return lost();
+    case OutQueue::Flush::kEmpty:
+      break;
+    case OutQueue::Flush::kBlocked:
+    case OutQueue::Flush::kMore:
+      blocked_ = true;
+      break;  // kMore: the others first; the poller says at once that there is room
+  }
+  if (out_.empty()) {
+    if (state_ == State::kFinishing) return end();
+    if (state_ == State::kFailed)
+      ::shutdown(fd(),
+                 SHUT_WR);  // then what still comes is thrown away until the other side closes, or the timer fires
+  }
+  if (above_ && out_.bytes() <= kLowWater && may_deliver()) {
+    above_ = false;
+    handler_->on_drained();
+  }
+}
+
+void WsPeer::set_interest() {
+  if (buried() || lost_) return;
+  // Nothing is read while it could not be handed on: the kernel's window then holds the other side back.
+  const bool reads = state_ != State::kOpen || (may_deliver() && !backlog_);
+  want((reads ? EPOLLIN : 0U) | (blocked_ ? EPOLLOUT : 0U));
+}
+
+void WsPeer::hop() {
+  ReactorNet* there = net_of_(move_->target);
+  assert(there != nullptr);
+  Reactor& target = move_->target;
+  std::function<void(Peer&)> then = std::move(move_->then);
+  if (close_timer_) close_timer_->cancel();
+  blocked_ = false;
+  std::unique_ptr<WsPeer> self(static_cast<WsPeer*>(net().release(*this).release()));
+  // From here on this thread owns nothing of it any more but the task.
+  auto arrive = [self = std::move(self), there, then = std::move(then)]() mutable {
+    WsPeer& peer = *self;
+    peer.move_.reset();
+    if (!there->adopt(std::move(self))) peer.lost_ = true;
+    if (peer.lost_) there->poller().remove(peer.fd(), peer);
+    if (peer.close_timer_) there->home().timers().arm(*peer.close_timer_, kCloseWait);
+    then(peer);
+    if (there->shutting_down()) peer.on_shutdown(there->cutting());
+    if (!peer.buried()) there->mark_dirty(peer);
+  };
+  target.post(Task(std::move(arrive)));
+}
+
+}  // namespace parley::net
