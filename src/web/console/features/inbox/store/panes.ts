@@ -1,0 +1,4 @@
+export { listWidth } from '../../../app/preferences'
+
+/** In pixels. */
+export const listWidthLimits = { min: 320, max: 420 }

@@ -1,0 +1,37 @@
+import type { Translation } from '../../../app/texts'
+import type en from './en'
+
+const zhCN: Translation<typeof en> = {
+  'sign_in.title': '登录 Parley',
+  'sign_in.email': '邮箱',
+  'sign_in.password': '密码',
+  'sign_in.show': '显示密码',
+  'sign_in.hide': '隐藏密码',
+  'sign_in.remember': '在此设备上保持登录',
+  'sign_in.submit': '登录',
+  'sign_in.wrong': '邮箱与密码不匹配，请检查后重试（密码区分大小写）。',
+  'sign_in.locked': '尝试次数过多，请在 {time} 后重试。',
+  'sign_in.unlocked': '现在可以重试了。',
+  'sign_in.forgot': '忘记密码？请联系所在组织的管理员重新设置。',
+  'setup.title': '欢迎使用 Parley',
+  'setup.text': '这台服务器还没有所有者。创建账号后，它就归你管理。',
+  'setup.code': '初始化代码',
+  'setup.code_hint': '服务器启动时会显示，也保存在 data/setup-code 文件中。',
+  'setup.code_wrong': '初始化代码不正确。',
+  'setup.already': '这台服务器已完成初始化。',
+  'setup.go_sign_in': '前往登录',
+  'setup.you': '你的账号',
+  'setup.name': '你的名字',
+  'setup.name_hint': '访客会在消息旁看到它。',
+  'setup.email': '邮箱',
+  'setup.password': '密码',
+  'setup.password_hint': '至少 10 个字符。一句话比一串符号更好记。',
+  'setup.password_short': '请至少输入 10 个字符。',
+  'setup.email_wrong': '请输入邮箱地址。',
+  'setup.organisation': '组织',
+  'setup.organisation_name': '组织名称',
+  'setup.language': '语言',
+  'setup.zone': '时区',
+  'setup.submit': '创建账号并继续',
+}
+export default zhCN

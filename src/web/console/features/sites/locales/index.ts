@@ -1,0 +1,5 @@
+import { defineTexts } from '../../../app/texts'
+import en from './en'
+import zhCN from './zh-CN'
+
+export const t = defineTexts('sites', en, zhCN)

@@ -1,0 +1,37 @@
+import type { Translation } from '../../../app/texts'
+import type en from './en'
+
+const zhCN: Translation<typeof en> = {
+  'title': '敏感词',
+  'text': '消息包含这些词语时如何处理，修改后立即生效。',
+  'add': '添加词库',
+  'empty': '还没有词库',
+  'empty_text': '消息会原样发送。',
+  'count': '{n} 个词',
+  'edit': '编辑 {name}',
+  'delete': '删除 {name}',
+  'add.title': '添加词库',
+  'edit.title': '编辑 {name}',
+  'field.name': '词库名称',
+  'field.action': '处理方式',
+  'field.words': '词语',
+  'field.words_hint': '每行一个。',
+  'action.mask': '屏蔽',
+  'action.block': '拦截',
+  'action.flag': '标记',
+  'action.mask_hint': '词语替换为星号，消息正常发送。',
+  'action.block_hint': '拒绝发送，并告知发送者原因。',
+  'action.flag_hint': '消息原样发送并加上标记。',
+  'delete.title': '删除词库 {name}？',
+  'delete.text': '从现在起不再检查其中的词语。',
+  'test.title': '试一试',
+  'test.text': '文字',
+  'test.run': '检查',
+  'test.none': '没有发现敏感词。',
+  'test.result': '对方将收到：',
+  'test.blocked': '这条消息会被拒绝。',
+  'test.hit': '“{word}”，来自 {list}',
+  'done.saved': '{name} 已保存并生效',
+  'done.deleted': '已删除 {name}',
+}
+export default zhCN

@@ -1,0 +1,3 @@
+export { bareLinks, safeHref } from './links'
+export { codePoints, isEmojiOnly, parseMarkdown } from './markdown'
+export type { Block, Inline } from './nodes'
