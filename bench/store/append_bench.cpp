@@ -115,12 +115,12 @@ int main(int argc, char** argv) {
     std::printf("%8s %12s %14s %12s %10s %10s %10s\n", "batch", "messages/s", "CPU us/message", "commits/s", "p50 us",
                 "p99 us", "max us");
     for (std::size_t batch : {1, 16, 64, 256, 1024}) {
-      const SqliteStore::Stats before = store->stats();
+      const Store::Stats before = store->stats();
       const double cpu = cpu_seconds();
       const Clock::time_point begin = Clock::now();
       const auto items = static_cast<double>(load.run(batch, seconds));
       const double wall = std::chrono::duration<double>(Clock::now() - begin).count();
-      const SqliteStore::Stats after = store->stats();
+      const Store::Stats after = store->stats();
       std::printf("%8zu %12.0f %14.2f %12.0f %10.0f %10.0f %10.0f\n", batch, items / wall,
                   (cpu_seconds() - cpu) * 1e6 / items, static_cast<double>(after.commits - before.commits) / wall,
                   load.percentile_us(0.5), load.percentile_us(0.99), load.percentile_us(1));

@@ -46,7 +46,7 @@ log::Level level_of(std::string_view name) {
 /// Ids for what REST makes; not on the message path, so a lock is no harm.
 class RestIds {
  public:
-  RestIds(std::int64_t floor_ms, store::SqliteStore& store) : flakes_(0, kRestGenerator, floor_ms), store_(store) {}
+  RestIds(std::int64_t floor_ms, store::Store& store) : flakes_(0, kRestGenerator, floor_ms), store_(store) {}
   std::uint64_t mint() {
     std::lock_guard lock(mutex_);
     const std::uint64_t id = flakes_.next(wall_ns());
@@ -57,7 +57,7 @@ class RestIds {
  private:
   std::mutex mutex_;
   Snowflake flakes_;
-  store::SqliteStore& store_;
+  store::Store& store_;
 };
 
 void raise_file_limit() {
@@ -174,7 +174,7 @@ class Daemon {
  private:
   /// A folder that is locked, unreadable or of a newer version can never work: like wrong configuration, it ends the
   /// start with exit code 2.
-  static std::unique_ptr<store::SqliteStore> open_store(const config::Settings& settings) {
+  static std::unique_ptr<store::Store> open_store(const config::Settings& settings) {
     store::SqliteOptions options;
     options.folder = settings.store.folder;
     options.readers = settings.store.readers;
@@ -285,7 +285,7 @@ class Daemon {
   const config::Settings settings_;
   obs::Registry metrics_;
   std::atomic<bool> draining_{false};
-  std::unique_ptr<store::SqliteStore> store_;
+  std::unique_ptr<store::Store> store_;
   tenant::TokenSigner signer_;
   net::SetupCode setup_code_;
   RestIds ids_;

@@ -4,8 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "parley/store/database.hpp"
-#include "parley/store/journal.hpp"
+#include "parley/store/store.hpp"
 
 namespace parley::store {
 
@@ -31,26 +30,6 @@ struct SqliteOptions {
 ///          daemon runs on this folder; unreadable or read-only folder; schema newer than this program.
 /// Full disk: appends answer kJournalFull and nothing is half stored; it tries again by itself.
 /// Source:  https://sqlite.org/wal.html; measurements in docs/benchmarks.md
-class SqliteStore {
- public:
-  virtual ~SqliteStore() = default;
-  virtual Journal& journal() = 0;
-  virtual Database& database() = 0;
-  /// Milliseconds below which no snowflake may be minted in this run (the high-water mark of earlier runs). The store
-  /// reserves ahead by itself.
-  virtual std::int64_t snowflake_floor_ms() const = 0;
-  /// Reserves ids up to `ms` + 3 s; called by whoever mints, at least once a second while minting. Any thread.
-  virtual void reserve_snowflakes(std::int64_t ms) = 0;
-  /// Commits what was accepted, projects, checkpoints and closes. Later submits are refused.
-  virtual void stop() = 0;
-  struct Stats {
-    std::uint64_t commits = 0, items = 0, failed_commits = 0;
-    std::uint64_t commit_ns_sum = 0;
-    std::uint64_t queued = 0;
-    std::uint64_t wal_bytes = 0;
-  };
-  virtual Stats stats() const = 0;  ///< any thread
-};
-std::unique_ptr<SqliteStore> open_sqlite_store(const SqliteOptions& options);
+std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options);
 
 }  // namespace parley::store

@@ -204,7 +204,7 @@ class ApiTest : public testing::Test {
 
   static constexpr std::int64_t kHour = 3600;
   store::test::TempFolder folder_;
-  std::unique_ptr<store::SqliteStore> store_;
+  std::unique_ptr<store::Store> store_;
   config::Settings settings_;
   obs::Registry metrics_;
   tenant::TokenSigner signer_{std::string(32, 'k')};

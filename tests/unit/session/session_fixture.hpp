@@ -521,7 +521,7 @@ class ChatTest : public ::testing::Test {
   std::unique_ptr<Worker> cpu;
   KnownAgents agents;
   std::unique_ptr<obs::Registry> metrics = std::make_unique<obs::Registry>();
-  std::unique_ptr<store::SqliteStore> sqlite;
+  std::unique_ptr<store::Store> sqlite;
   std::unique_ptr<FaultyJournal> journal;
   std::vector<std::unique_ptr<Reactor>> reactors;
   std::unique_ptr<Service> service;

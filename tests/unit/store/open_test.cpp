@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "store/migrations.hpp"
+#include "store/sqlite/migrations.hpp"
 #include "store_fixture.hpp"
 
 namespace parley::store::test {

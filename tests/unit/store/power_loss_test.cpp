@@ -2,7 +2,7 @@
 
 #include <random>
 
-#include "store/testing/power_loss_vfs.hpp"
+#include "store/sqlite/testing/power_loss_vfs.hpp"
 #include "store_fixture.hpp"
 
 namespace parley::store::test {

@@ -1,7 +1,7 @@
 #include "parley/store/repositories.hpp"
 
-#include "store/connection.hpp"
-#include "store/migrations.hpp"
+#include "store/sqlite/connection.hpp"
+#include "store/sqlite/migrations.hpp"
 #include "store_fixture.hpp"
 
 namespace parley::store::test {

@@ -189,7 +189,7 @@ class StoreTest : public ::testing::Test {
   TempFolder folder;
   SqliteOptions options;
   Home home;
-  std::unique_ptr<SqliteStore> store;
+  std::unique_ptr<Store> store;
 };
 
 }  // namespace parley::store::test

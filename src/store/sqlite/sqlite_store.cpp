@@ -33,9 +33,9 @@ Connection::Options connection_options(const SqliteOptions& options) {
   return out;
 }
 
-class Store final : public SqliteStore {
+class SqliteStore final : public Store {
  public:
-  explicit Store(const SqliteOptions& options) : folder_(options.folder), file_(folder_.file("parley.db")) {
+  explicit SqliteStore(const SqliteOptions& options) : folder_(options.folder), file_(folder_.file("parley.db")) {
     Connection::Options connection = connection_options(options);
     {
       Connection schema(file_, connection);
@@ -49,10 +49,12 @@ class Store final : public SqliteStore {
     journal_ = std::make_unique<SqliteJournal>(*writer_, *database_);
     writer_->start();
   }
-  ~Store() override { stop(); }
+  ~SqliteStore() override { stop(); }
 
   Journal& journal() override { return *journal_; }
   Database& database() override { return *database_; }
+  void attach(const std::vector<Reactor*>&) override {}
+  void drain() override {}
   std::int64_t snowflake_floor_ms() const override { return writer_->snowflake_floor_ms(); }
   void reserve_snowflakes(std::int64_t ms) override { writer_->reserve_snowflakes(ms); }
   void stop() override {
@@ -87,9 +89,9 @@ Error error_of(const SqlError& error) {
   }
 }
 
-std::unique_ptr<SqliteStore> open_sqlite_store(const SqliteOptions& options) {
+std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options) {
   try {
-    return std::make_unique<Store>(options);
+    return std::make_unique<SqliteStore>(options);
   } catch (const SqlError& error) {
     throw std::runtime_error(
         "store: cannot open " + (options.folder / "parley.db").string() + ": " + error.what() +

@@ -151,8 +151,8 @@ Journal::Health Writer::health() const {
   return {trouble_.empty(), trouble_, queued_items_};
 }
 
-SqliteStore::Stats Writer::stats() const {
-  SqliteStore::Stats stats;
+Store::Stats Writer::stats() const {
+  Store::Stats stats;
   stats.commits = commits_.load(std::memory_order_relaxed);
   stats.items = items_.load(std::memory_order_relaxed);
   stats.failed_commits = failed_.load(std::memory_order_relaxed);

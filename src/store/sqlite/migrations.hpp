@@ -10,7 +10,7 @@ struct Migration {
   int version;      ///< 1, 2, 3 … without gaps
   const char* sql;  ///< any number of statements
 };
-/// The files of src/store/migrations, compiled in.
+/// The files of src/store/sqlite/migrations, compiled in.
 const std::vector<Migration>& migrations();
 
 /// Brings the schema to the newest of `known`, each step in one transaction. Throws std::runtime_error if the file is

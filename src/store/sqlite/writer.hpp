@@ -49,7 +49,7 @@ class Writer {
   void reserve_snowflakes(std::int64_t ms);
   std::int64_t snowflake_floor_ms() const noexcept { return floor_ms_; }
   Journal::Health health() const;
-  SqliteStore::Stats stats() const;
+  Store::Stats stats() const;
 
  private:
   struct Submit {
