@@ -1,0 +1,65 @@
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "parley/base/reactor.hpp"
+#include "parley/base/result.hpp"
+#include "redis/reply.hpp"
+
+namespace parley::store::redis {
+
+/// What becomes of a command whose answer had not come when the connection was lost.
+enum class OnLoss {
+  kReplay,  ///< it is sent again, in its old place, on the next connection: for commands that may run twice
+  kFail,    ///< it ends with kUnavailable: its outcome is unknown
+};
+
+/// One connection to Redis on a reactor: pipelined, answers in the order of the commands. It connects by itself, again
+/// and again (100 ms to 2 s apart, jittered), authenticates, selects the database, and then sends what waits: first the
+/// commands that are to be replayed, in their old order, then the new ones.
+/// A connection that is alive but deaf is noticed: while nothing is awaited, a PING goes out every `probe`, and if
+/// `deaf` passes without a byte although an answer is due, the connection is dropped and made anew.
+/// Threads: the home reactor, all functions but stats(). Never blocks.
+/// Source: hiredis 0.14 reader for RESP2, https://redis.io/docs/latest/develop/reference/protocol-spec/
+class Client : private ReactorBound {
+ public:
+  struct Options {
+    Endpoint endpoint;
+    std::chrono::milliseconds connect{2000};  ///< for connecting and signing in
+    std::chrono::milliseconds probe{2000};
+    std::chrono::milliseconds deaf{5000};
+    std::size_t queue_bytes_max = 64u << 20;  ///< commands waiting or unanswered; beyond, send() is refused
+  };
+  using Done = std::function<void(Result<Reply>)>;
+
+  Client(Reactor& home, Options options);
+  ~Client();
+
+  /// False, and nothing done, if the queue is full or the client is closed. `done` runs once on the home reactor, never
+  /// inside send(). Commands queued while there is no connection wait for the next one.
+  /// kFail commands end with kTimeout if no answer came within `deadline` (0: none); its answer is then thrown away
+  /// when it comes. kReplay commands have no deadline: only close() ends them, with kClosed.
+  bool send(Command command, OnLoss on_loss, Done done, std::chrono::milliseconds deadline = {});
+  /// The same for coroutines, with kFail. kOverloaded if the queue is full.
+  asio::awaitable<Result<Reply>> call(Command command, std::chrono::milliseconds deadline);
+
+  bool connected() const noexcept;
+  /// Since when there has been no connection; meaningful only while !connected().
+  std::chrono::steady_clock::time_point down_since() const noexcept;
+  /// Called on the home reactor at each change of connected(), with the reason for people ("" when connected).
+  void on_change(std::function<void(bool connected, const std::string& reason)> handler);
+  /// Ends everything that waits with kClosed and goes no further.
+  void close();
+
+  struct Stats {
+    std::uint64_t reconnects = 0, commands = 0, waiting_bytes = 0, unanswered = 0;
+  };
+  Stats stats() const noexcept;  ///< any thread
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace parley::store::redis
