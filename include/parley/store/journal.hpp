@@ -149,6 +149,14 @@ class Journal {
   virtual void save_marks(std::vector<Mark> marks) = 0;  ///< any reactor; dropped if the queue is full
   virtual asio::awaitable<Result<std::vector<Mark>>> load_marks(ConversationId conv) = 0;
 
+  /// Entries that reached the archive, with the highest seq of each conversation. Set once per reactor, from there;
+  /// called there, for conversations appended to or loaded through that reactor. Never called by a store that
+  /// archives with the append itself.
+  using OnStable = std::function<void(const std::vector<std::pair<ConversationId, std::uint64_t>>&)>;
+  virtual void on_stable(OnStable) {}
+  /// The highest seq of the conversation that is known here to be archived; may be low, never high. Home reactor.
+  virtual std::uint64_t stable(const domain::ConversationMeta& meta) const { return meta.head; }
+
   struct Health {
     bool ok = true;
     std::string reason;
