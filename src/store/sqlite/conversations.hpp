@@ -9,6 +9,7 @@
 #include "parley/domain/conversation.hpp"
 #include "parley/domain/sender.hpp"
 #include "parley/store/journal.hpp"
+#include "sender_results.hpp"
 
 namespace parley::store {
 
@@ -95,11 +96,5 @@ class Conversations {
   Statement select_, select_senders_, insert_, update_hot_, update_state_, upsert_sender_, open_one_, projected_;
   std::string results_;  // reused
 };
-
-/// 41 bytes per answer, little endian: n, hash, seq, ts_ns, id, code.
-void encode_results(const domain::SenderState& state, std::string& out);
-std::vector<domain::SendResult> decode_results(std::string_view bytes);
-/// Oldest first.
-std::vector<domain::SendResult> results_of(const domain::SenderState& state);
 
 }  // namespace parley::store

@@ -1,15 +1,8 @@
 #include "message_rows.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "body_codec.hpp"
 
 namespace parley::store {
-namespace {
-
-constexpr std::uint32_t kAnyChange = kStatusChanged | kAssigneeChanged | kClaimGrew;
-
-}  // namespace
 
 MessageRows::MessageRows(Connection& db)
     : insert_(db,
@@ -110,34 +103,6 @@ void MessageRows::fold(ConversationId conv, std::uint64_t target, std::uint64_t 
   if (row->rev == target || row->rev == by) return;
   std::optional<Row> earlier = find(conv, row->rev);
   if (earlier && (earlier->flags & kErased) == 0) replace(conv, row->rev, *earlier, by, nullptr, now_ns);
-}
-
-domain::EntryFacts facts_of(const MessageRow& row, const protocol::PackItem& item, std::string_view original_body,
-                            std::string& text) {
-  if ((row.flags & kHasText) != 0)
-    text = text_field(original_body, item.kind == protocol::EntryType::kClose ? "reason" : "text");
-  domain::EntryFacts facts;
-  facts.type = item.kind;
-  facts.audience = item.audience;
-  facts.from = item.principal;
-  facts.seq = row.seq;
-  facts.ts_ns = item.ts_ns;
-  facts.pos = row.pos;
-  facts.text = text;
-  facts.target = item.kind == protocol::EntryType::kEdit || item.kind == protocol::EntryType::kRecall
-                     ? target_of(original_body)
-                     : 0;
-  if ((row.flags & kStatusChanged) != 0) facts.change.status = row.status;
-  if ((row.flags & kAssigneeChanged) != 0) facts.change.assignee = row.assignee;
-  facts.change.new_claim = (row.flags & kClaimGrew) != 0;
-  return facts;
-}
-
-std::uint64_t target_of(std::string_view text) {
-  const nlohmann::json body = nlohmann::json::parse(text, nullptr, false);
-  if (!body.is_object()) return 0;
-  const auto field = body.find("target");
-  return field != body.end() && field->is_number_unsigned() ? field->get<std::uint64_t>() : 0;
 }
 
 }  // namespace parley::store

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "parley/store/database.hpp"
+#include "sql_error.hpp"
 
 namespace parley::store {
 
@@ -21,9 +22,5 @@ class SqliteDatabase final : public Database {
   Writer& writer_;
   Readers& readers_;
 };
-
-/// What a failed statement or commit means for a caller.
-class SqlError;
-Error error_of(const SqlError& error);
 
 }  // namespace parley::store

@@ -78,17 +78,6 @@ bool SqliteDatabase::enqueue(bool write, std::unique_ptr<Job> job) {
   return write ? writer_.enqueue_job(std::move(job)) : readers_.enqueue(std::move(job));
 }
 
-Error error_of(const SqlError& error) {
-  switch (error.kind) {
-    case SqlError::Kind::kUnique:
-      return Error(Errc::kConflict, error.what());
-    case SqlError::Kind::kFull:
-      return Error(Errc::kStorageFull, error.what());
-    default:
-      return Error(Errc::kUnavailable, error.what());
-  }
-}
-
 std::unique_ptr<Store> open_sqlite_store(const SqliteOptions& options) {
   try {
     return std::make_unique<SqliteStore>(options);

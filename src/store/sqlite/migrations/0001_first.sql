@@ -180,7 +180,7 @@ create table message (
   principal_kind integer not null,
   principal_id integer not null,
   rev integer,                                 -- seq of the last entry that changed this one
-  flags integer not null,                      -- src/store/sqlite/message_rows.hpp
+  flags integer not null,                      -- src/store/message_facts.hpp
   status integer,                              -- after it, if it changed the conversation
   assignee integer,
   channel_id integer not null,
@@ -200,7 +200,7 @@ create table message_original (
   primary key (conv, seq, replaced_by)
 ) without rowid;
 
--- The last answers of each sender instance, a projection of the log: 41 bytes per answer, oldest first (src/store/sqlite/conversations.cpp).
+-- The last answers of each sender instance, a projection of the log: 41 bytes per answer, oldest first (src/store/sender_results.hpp).
 create table sender_state (
   conv integer not null,
   principal_kind integer not null,
