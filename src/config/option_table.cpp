@@ -68,6 +68,12 @@ bool take(std::vector<std::string>& target, const Value& value, const Text& limi
   target = *list;
   return true;
 }
+bool take(bool& target, const Value& value, const OneOf& limits) {
+  std::string text;
+  if (!take(text, value, limits)) return false;
+  target = text == limits.choices.front();
+  return true;
+}
 bool take(Ms& target, const Value& value, const Range<Ms>& range) {
   auto* text = std::get_if<std::string>(&value);
   auto duration = text ? parse_duration(*text) : std::nullopt;
@@ -95,6 +101,7 @@ bool take(double& target, const Value& value, const Range<double>& range) {
 std::string toml_of(const std::string& value) { return toml_quote(value); }
 std::string toml_of(const std::filesystem::path& value) { return toml_quote(value.string()); }
 std::string toml_of(const std::vector<std::string>& value) { return to_text(value); }
+std::string toml_of(bool value) { return toml_quote(value ? "on" : "off"); }
 std::string toml_of(Ms value) { return toml_quote(format_duration(value)); }
 std::string toml_of(std::unsigned_integral auto value) { return std::to_string(value); }
 std::string toml_of(double value) { return fmt::format("{}", value); }
@@ -154,10 +161,36 @@ std::vector<Row> make_rows() {
       option("ops.tenant_series_max", &S::ops, &S::Ops::tenant_series_max, Range<std::uint32_t>{0, 10000},
              "How many tenants have metrics of their own; the rest is summed up as \"other\"."),
 
+      option("store.mode", &S::store, &S::Store::mode, OneOf{{"embedded", "standard"}},
+             "embedded: everything in one SQLite file, no other server needed. standard: Redis is the journal and "
+             "PostgreSQL the archive, see the sections redis and postgres."),
       option("store.folder", &S::store, &S::Store::folder, Text{"a folder", is_path},
-             "The data folder: database, keys, lock and admin socket. Relative to where the program is started."),
+             "The data folder: keys, lock, admin socket and, embedded, the database. Relative to where the program is "
+             "started."),
       option("store.readers", &S::store, &S::Store::readers, Range<std::uint32_t>{1, 16},
              "Threads that read the database."),
+
+      option("redis.url", &S::redis, &S::Redis::url,
+             Text{"redis://[[user]:password@]host[:port][/db] or unix:/path", is_redis_url},
+             "The journal of the standard store. A Unix socket saves a third of Redis's time. Run it with appendonly "
+             "yes, appendfsync always and maxmemory-policy noeviction."),
+      option("redis.prefix", &S::redis, &S::Redis::prefix, Text{"letters, digits, - and _", is_key_prefix},
+             "Begins the name of every key, so that several installations can share a Redis."),
+      option("redis.shards", &S::redis, &S::Redis::shards, Range<std::uint32_t>{1, 64},
+             "Into how many streams the journal is divided; fixed with the first start. One Redis wants one."),
+      option("redis.backlog_bytes_max", &S::redis, &S::Redis::backlog_bytes_max,
+             Range<std::uint64_t>{1u << 20, 1ull << 40},
+             "How much of the journal may wait for PostgreSQL; above it senders are asked to wait (507). Keep it below "
+             "Redis's maxmemory."),
+      option("redis.lease", &S::redis, &S::Redis::lease, Range<Ms>{500ms, 1min},
+             "How long a daemon that went silent keeps the store before another one may take it."),
+
+      option("postgres.url", &S::postgres, &S::Postgres::url,
+             Text{"a libpq connection string or postgresql:// URI", is_text},
+             "The archive and the entities of the standard store. Passwords are better kept in a .pgpass file or the "
+             "environment."),
+      option("postgres.search", &S::postgres, &S::Postgres::search, OneOf{{"on", "off"}},
+             "Keep an index for searching in messages."),
 
       option("session.hello", &S::session, &S::Session::hello, Range<Ms>{100ms, 1min},
              "A connection that has not said hello after this time is closed."),
@@ -228,6 +261,8 @@ const std::vector<Section>& sections() {
       {"server", "Where visitors and agents connect."},
       {"ops", "Where operators look."},
       {"store", "Where everything is kept."},
+      {"redis", "The journal of the standard store; not used with store.mode = \"embedded\"."},
+      {"postgres", "The archive of the standard store; not used with store.mode = \"embedded\"."},
       {"session", "Time limits, windows and rates of connections."},
       {"tenant", "Defaults of tenants."},
       {"log", "What is written about the server's own life. Never message texts, tokens or passwords."},

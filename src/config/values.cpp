@@ -133,6 +133,21 @@ bool is_wide_tenant(std::string_view text) {
 }
 
 bool is_path_or_empty(std::string_view text) { return text.find('\0') == std::string_view::npos; }
+bool is_redis_url(std::string_view text) {
+  if (text.find('\0') != std::string_view::npos) return false;
+  if (text.starts_with("unix:/")) return text.size() > 6;
+  constexpr std::string_view kScheme = "redis://";
+  if (!text.starts_with(kScheme)) return false;
+  text.remove_prefix(kScheme.size());
+  if (const auto at = text.rfind('@'); at != std::string_view::npos) text.remove_prefix(at + 1);
+  return !text.empty() && text.front() != ':' && text.front() != '/';
+}
+bool is_key_prefix(std::string_view text) {
+  return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+  });
+}
+bool is_text(std::string_view text) { return !text.empty() && text.find('\0') == std::string_view::npos; }
 bool is_path(std::string_view text) { return !text.empty() && is_path_or_empty(text); }
 
 std::string nearest(std::string_view word, const std::vector<std::string>& candidates) {

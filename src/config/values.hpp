@@ -23,6 +23,12 @@ bool is_origin_or_empty(std::string_view text);
 /// "slug=2"
 bool is_wide_tenant(std::string_view text);
 /// Not empty, no NUL.
+/// redis://[[user]:password@]host[:port][/db], or unix:/path
+bool is_redis_url(std::string_view text);
+/// Letters, digits, - and _: nothing that means something to Redis Cluster or to a shell.
+bool is_key_prefix(std::string_view text);
+/// Not empty, without NUL.
+bool is_text(std::string_view text);
 bool is_path(std::string_view text);
 bool is_path_or_empty(std::string_view text);
 

@@ -143,7 +143,7 @@ void append_ready(std::string& out, const ReadyView& r) {
 }
 
 void append_resumed(std::string& out, std::uint64_t re, const ConversationView& conv, bool reset,
-                    std::span<const MarkView> marks, bool more) {
+                    std::span<const MarkView> marks, bool more, std::optional<std::uint64_t> stable) {
   JsonWriter w(out);
   w.lit("{\"t\":\"resumed\"");
   re_field(w, re);
@@ -157,6 +157,7 @@ void append_resumed(std::string& out, std::uint64_t re, const ConversationView& 
   }
   w.lit("\",\"marks\":");
   list(w, marks, mark);
+  if (stable) w.lit(",\"stable\":").num(*stable);
   w.lit(",\"more\":").boolean(more).ch('}');
 }
 

@@ -64,6 +64,8 @@ struct Conversation {
   std::size_t tail_bytes = 0;
   std::vector<Member> members;
   std::unordered_map<Principal, Mark> marks;
+  std::vector<std::pair<SessionKey, std::uint64_t>>
+      awaiting_stable;     ///< who sent what is not archived yet, up to where
   std::uint64_t used = 0;  ///< when it was last used, in uses
   bool busy() const { return loading || in_flight > 0 || readers > 0 || !members.empty(); }
 };

@@ -28,7 +28,9 @@ Home::Home(Reactor& reactor, store::Journal& journal, TenantProfiles& profiles, 
       tail_budget_(tail_budget_bytes),
       on_stage_([this](std::size_t stage, std::chrono::nanoseconds spent) {
         metrics_.stage_seconds[stage]->observe(spent);
-      }) {}
+      }) {
+  home().post([this] { journal_.on_stable([this](const auto& archived) { became_stable(archived); }); });
+}
 
 void Home::with(ConversationId conv, Then then) {
   check_home();

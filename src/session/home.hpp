@@ -132,7 +132,7 @@ class Home : private ReactorBound {
                   bool more);
   bool tail_reaches(const Conversation& c, std::uint64_t first_seq) const;
 
-  // home_send.cpp: the way of a message
+  // home_send.cpp: the way of a message, up to the journal
   struct Pending;
   void accept(Conversation& c, SendRequest request, std::optional<store::StoredEntry> target = std::nullopt);
   asio::awaitable<void> fetch_target(SendRequest request);
@@ -140,11 +140,15 @@ class Home : private ReactorBound {
               std::string_view message = {});
   void not_now(const SendRequest& request, protocol::Code code, std::uint32_t after_ms,
                std::optional<std::uint64_t> expected = std::nullopt);
-  void answer_known(const Conversation& c, const SendRequest& request, const domain::SendResult& result);
+  void answer_known(Conversation& c, const SendRequest& request, const domain::SendResult& result);
   store::Append item_of(const Conversation& c, const SendRequest& request);
   void append(Conversation& c, Sender& sender, InFlight flight, store::Append item, std::shared_ptr<Pending> pending);
   void add_transfer_note(Conversation& c, const SendRequest& request);
+  // home_settle.cpp: what follows from its answer
   void appended(const Pending& pending, const store::Appended& result);
+  /// How far the conversation is archived, at most up to `seq`; notes `sender` for a `stable` frame if that is less.
+  std::uint64_t stable_of(Conversation& c, std::uint64_t seq, SessionKey sender);
+  void became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived);
   void committed(Conversation& c, const Pending& pending, const store::Appended& result);
   void fold_into_tail(Conversation& c, const Pending& pending, std::uint64_t rev);
   void fan_out(Conversation& c, const store::StoredEntry& entry);

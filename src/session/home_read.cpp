@@ -169,7 +169,9 @@ void Home::write_catch_up(Conversation& c, const SubscribeRequest& request, bool
       marks.push_back({who, std::min(mark.rcv, limit), std::min(mark.read, limit)});
   }
   std::string json;
-  protocol::append_resumed(json, request.re, view_of(c.meta, visitor, profile.get()), reset, marks, more);
+  const std::uint64_t stable = journal_.stable(c.meta.id, limit);
+  protocol::append_resumed(json, request.re, view_of(c.meta, visitor, profile.get()), reset, marks, more,
+                           stable < limit ? std::optional(stable) : std::nullopt);
   for (const auto& e : entries) {
     json += ',';
     protocol::append_entry(json, entry_view(c, e, visitor, profile.get()));
@@ -239,7 +241,7 @@ void Home::write_page(Conversation& c, const SyncRequest& request, const std::ve
   const bool visitor = request.who.visitor();
   const std::uint64_t head = visitor ? c.meta.public_head : c.meta.head;
   std::string json;
-  protocol::begin_page(json, request.re, c.meta.id, c.meta.epoch, head, head);
+  protocol::begin_page(json, request.re, c.meta.id, c.meta.epoch, head, journal_.stable(c.meta.id, head));
   for (std::size_t i = 0; i < entries.size(); ++i) {
     if (i > 0) json += ',';
     protocol::append_entry(json, entry_view(c, entries[i], visitor, profile.get()), false);

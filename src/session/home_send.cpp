@@ -1,8 +1,9 @@
-// The way of a message through its home.
+// The way of a message through its home, up to the journal.
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "home.hpp"
+#include "home_pending.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/base/fault_point.hpp"
 #include "parley/obs/log.hpp"
@@ -18,10 +19,7 @@ using protocol::Status;
 namespace {
 
 constexpr std::uint32_t kRetryMs = 1000;
-constexpr std::uint32_t kFullRetryMs = 2000;
 constexpr std::uint32_t kInFlightRetryMs = 200;
-constexpr std::size_t kTailEntries = 128;
-constexpr std::size_t kTailBytes = 65536;
 
 bool has_text(EntryType type) {
   return type == EntryType::kText || type == EntryType::kNote || type == EntryType::kEdit;
@@ -50,16 +48,6 @@ protocol::SendBody body_of(const SendRequest& r) {
 }
 
 }  // namespace
-
-/// What is known of an append until the journal answers.
-struct Home::Pending {
-  store::Append item;          // without bytes, which went to the journal
-  std::string body;            // JSON
-  std::string field, message;  // of a refusal
-  ConversationId moved_to;     // of a refusal as closed
-  std::optional<Audience> target_audience;
-  std::chrono::steady_clock::time_point arrived;
-};
 
 void Home::send(SendRequest request) {
   check_home();
@@ -361,7 +349,7 @@ void Home::refuse(Conversation& c, const SendRequest& r, Code code, std::string_
   append(c, sender, flight_of(r), std::move(item), std::move(pending));
 }
 
-void Home::answer_known(const Conversation& c, const SendRequest& r, const domain::SendResult& result) {
+void Home::answer_known(Conversation& c, const SendRequest& r, const domain::SendResult& result) {
   if (result.code != Code::kOk) {
     protocol::ErrorView view;
     view.re = r.re;
@@ -384,7 +372,7 @@ void Home::answer_known(const Conversation& c, const SendRequest& r, const domai
   }
   std::string json;
   protocol::append_ack(json, r.re, c.meta.id, r.adopted ? std::optional(r.dev) : std::nullopt, r.n, result.seq,
-                       c.meta.epoch, result.id, to_ms(result.ts_ns), result.seq, true);
+                       c.meta.epoch, result.id, to_ms(result.ts_ns), stable_of(c, result.seq, r.who.session), true);
   world_.reply(r.who.session, std::move(json));
 }
 
@@ -417,227 +405,6 @@ void Home::add_transfer_note(Conversation& c, const SendRequest& r) {
   InFlight flight;
   flight.n = note.n;
   append(c, sender, std::move(flight), std::move(item), std::move(pending));
-}
-
-void Home::appended(const Pending& p, const store::Appended& result) {
-  Conversation& c = *conversations_.find(p.item.conv)->second;  // busy while something is in flight, so it is here
-  --c.in_flight;
-  Sender& sender = c.senders[{p.item.principal, p.item.dev}];
-  InFlight flight;
-  if (!sender.in_flight.empty() && sender.in_flight.front().n == p.item.n) {
-    flight = std::move(sender.in_flight.front());
-    sender.in_flight.pop_front();
-  }
-  if (flight.changes()) --c.changing;
-  const Code code = result.code;
-  const bool own_refusal =
-      p.item.kind == EntryType::kRefusal && code == static_cast<Code>(static_cast<unsigned char>(p.item.bytes[0]));
-  // A reopening that meets another open conversation is remembered too; an opening is not, since there is nothing to
-  // remember it in.
-  const bool remembered = code == Code::kOk || code == Code::kClaimed || result.dup || own_refusal ||
-                          (code == Code::kClosed && !p.item.opening);
-  if (remembered && p.item.n == sender.settled.expected()) {
-    sender.settled.remember({p.item.n, p.item.hash, result.seq, result.ts_ns, result.id, code});
-    // From now on the store knows this id, even if there is no conversation yet.
-    auto reserved = c.stored ? reserved_.end() : reserved_.find({c.meta.channel, c.meta.visitor});
-    if (reserved != reserved_.end() && reserved->second.conv == p.item.conv) reserved->second.minted_here = false;
-  }
-  if (code != Code::kOk) {
-    answer_refused(c, p, flight, result);
-  } else {
-    PARLEY_FAULT_POINT("session.before_ack");
-    if (!result.dup && result.seq > 0 && c.meta.epoch.empty()) c.meta.epoch = result.epoch;
-    std::string json;
-    protocol::append_ack(json, flight.re, c.meta.id, flight.adopted ? std::optional(p.item.dev) : std::nullopt,
-                         p.item.n, result.seq, c.meta.epoch, result.id, to_ms(result.ts_ns), result.seq, result.dup);
-    metrics_.ack_seconds.observe(std::chrono::steady_clock::now() - p.arrived);
-    world_.reply(flight.who.session, std::move(json));
-    if (!result.dup && result.seq > 0) committed(c, p, result);
-  }
-}
-
-void Home::answer_refused(const Conversation& c, const Pending& p, const InFlight& flight,
-                          const store::Appended& result) {
-  protocol::ErrorView view;
-  view.re = flight.re;
-  view.conv = c.meta.id;
-  view.n = p.item.n;
-  if (flight.adopted) view.dev = p.item.dev;
-  view.field = p.field;
-  view.message = p.message;
-  view.moved_to = p.moved_to;
-  view.code = result.code;
-  const auto profile = profiles_.find(c.meta.tenant);
-  switch (view.code) {
-    case Code::kClaimed: {
-      const AgentId by = result.assignee ? result.assignee : c.meta.assignee;
-      view.by = protocol::Person{by.value, profile ? profile->agent_name(by) : std::string_view()};
-      view.claim = result.claim ? result.claim : c.meta.claim;
-      break;
-    }
-    case Code::kClosed:
-      if (result.other) {  // the visitor has another open conversation
-        view.moved_to = result.other;
-        world_.grant(flight.who.session, result.other);
-        if (auto known = reserved_.find({p.item.opening ? p.item.opening->channel : c.meta.channel, c.meta.visitor});
-            known != reserved_.end())
-          known->second.only = false;
-      }
-      break;
-    case Code::kOutOfOrder:
-      view.expected = result.expected;
-      break;
-    case Code::kJournalFull:
-      view.after_ms = kFullRetryMs;
-      break;
-    case Code::kJournalDown:
-    case Code::kBusy:
-      view.after_ms = kRetryMs;
-      break;
-    default:
-      break;
-  }
-  std::string ref;
-  if (protocol::info(view.code).retry && view.code != Code::kOutOfOrder) {
-    ref = log::make_ref();
-    log::warn("send_not_stored", "conv={} tenant={} code={} ref={}", c.meta.id.value, c.meta.tenant.value,
-              protocol::info(view.code).name, ref);
-    view.ref = ref;
-  }
-  reply_error(flight.who.session, view);
-  if (view.code == Code::kClosed && result.other && flight.who.session.id != 0) {
-    // It goes on there, so it has to hear what is said there.
-    SubscribeRequest request;
-    request.who = flight.who;
-    request.conv = result.other;
-    subscribe(std::move(request));
-  }
-}
-
-void Home::committed(Conversation& c, const Pending& p, const store::Appended& result) {
-  const store::Append& item = p.item;
-  if (!c.stored) gather_tabs(c);
-  c.stored = true;
-  if (c.meta.epoch.empty()) c.meta.epoch = result.epoch;
-  if (result.number) c.meta.number = result.number;
-  domain::EntryFacts facts;
-  facts.type = item.kind;
-  facts.audience = item.audience;
-  facts.from = item.principal;
-  facts.seq = result.seq;
-  facts.ts_ns = result.ts_ns;
-  facts.pos = result.pos;
-  facts.text = item.text;
-  facts.change = item.change;
-  facts.target = item.target;
-  const bool was_closed = c.meta.status == Status::kClosed;
-  domain::apply(c.meta, facts);
-  note_open(c);
-
-  store::StoredEntry entry;
-  entry.seq = result.seq;
-  entry.skip = result.skip;
-  entry.id = result.id;
-  entry.ts_ns = result.ts_ns;
-  entry.type = item.kind;
-  entry.audience = item.audience;
-  entry.from = item.principal;
-  entry.dev = item.dev;
-  entry.n = item.n;
-  entry.rev = result.seq;
-  entry.body = p.body;
-  if (item.change.status || item.change.assignee || item.change.new_claim) {
-    entry.status = c.meta.status;
-    entry.claim = c.meta.claim;
-    entry.assignee = c.meta.assignee;
-  }
-  PARLEY_FAULT_POINT("session.before_fanout");
-  fan_out(c, entry);
-  world_.on_committed(c.meta, entry);
-
-  const std::size_t size = entry.body.size() + sizeof(entry);
-  c.tail.push_back(std::move(entry));
-  c.tail_bytes += size;
-  tail_bytes_ += size;
-  if (item.kind == EntryType::kEdit || item.kind == EntryType::kRecall) fold_into_tail(c, p, result.seq);
-  while (c.tail.size() > kTailEntries || (c.tail_bytes > kTailBytes && c.tail.size() > 1)) {
-    const std::size_t oldest = c.tail.front().body.size() + sizeof(store::StoredEntry);
-    c.tail.pop_front();
-    c.tail_bytes -= oldest;
-    tail_bytes_ -= oldest;
-  }
-
-  if (c.meta.status == Status::kClosed && !was_closed) {
-    // A new conversation always starts empty: its reserved id is given at once, so that the visitor can begin one
-    // without asking.
-    const auto profile = profiles_.find(c.meta.tenant);
-    for (const Member& member : c.members) {
-      if (!member.who.visitor()) continue;
-      domain::ConversationMeta fresh;
-      fresh.id = reserve(member.who, lane_of(c.meta.id));
-      fresh.tenant = c.meta.tenant;
-      fresh.channel = c.meta.channel;
-      fresh.visitor = c.meta.visitor;
-      world_.grant(member.who.session, fresh.id);
-      std::string json;
-      protocol::append_resumed(json, 0, view_of(fresh, true, profile.get()), false, {}, false);
-      world_.reply(member.who.session, std::move(json));
-    }
-  }
-}
-
-void Home::fold_into_tail(Conversation& c, const Pending& p, std::uint64_t rev) {
-  auto set_body = [&](store::StoredEntry& e, std::string body) {
-    c.tail_bytes += body.size() - e.body.size();
-    tail_bytes_ += body.size() - e.body.size();
-    e.body = std::move(body);
-  };
-  const bool recall = p.item.kind == EntryType::kRecall;
-  for (auto& e : c.tail) {
-    if (e.seq >= rev || e.recalled) continue;
-    if (e.seq == p.item.target) {
-      e.rev = rev;
-      e.recalled = recall;
-      if (recall) {
-        set_body(e, {});
-        continue;
-      }
-      auto body = nlohmann::json::parse(e.body, nullptr, false);
-      const auto change = nlohmann::json::parse(p.body, nullptr, false);
-      if (!body.is_object() || !change.is_object()) continue;
-      body["text"] = change["text"];
-      set_body(e, body.dump());
-    } else if (e.type == EntryType::kEdit) {
-      // Earlier edits of it carried the text that has just been replaced or withdrawn, also when their target has left
-      // the tail.
-      const auto body = nlohmann::json::parse(e.body, nullptr, false);
-      if (!body.is_object() || body.value("target", std::uint64_t{0}) != p.item.target) continue;
-      e.rev = rev;
-      e.recalled = true;
-      set_body(e, {});
-    }
-  }
-}
-
-void Home::fan_out(Conversation& c, const store::StoredEntry& entry) {
-  // Encoded once per audience; where both would read the same, one frame serves all.
-  FramePtr for_agents, for_visitors;
-  const auto profile = profiles_.find(c.meta.tenant);
-  const bool same = entry.skip == 0;
-  for (const Member& member : c.members) {
-    if (!member.live) continue;
-    const bool visitor = member.who.visitor();
-    if (visitor && entry.audience == Audience::kInternal) continue;
-    FramePtr& frame = visitor && !same ? for_visitors : for_agents;
-    if (!frame) {
-      std::string json;
-      json.reserve(entry.body.size() + 320);
-      protocol::append_entry(json, entry_view(c, entry, visitor, profile.get()));
-      frame = make_text_frame(json);
-    }
-    metrics_.messages_out.add();
-    world_.push_entry(member.who.session, c.meta.id, entry.seq, frame);
-  }
 }
 
 }  // namespace parley::session

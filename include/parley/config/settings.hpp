@@ -36,9 +36,22 @@ struct Settings {
     std::uint32_t tenant_series_max = 100;  ///< tenants with series of their own; the rest is summed as "other"
   } ops;
   struct Store {
+    std::string mode = "embedded";  ///< or "standard"
     std::filesystem::path folder = "data";
     std::uint32_t readers = 2;
+    bool standard() const { return mode == "standard"; }
   } store;
+  struct Redis {
+    std::string url = "redis://127.0.0.1:6379/0";
+    std::string prefix = "parley";  ///< of all keys
+    std::uint32_t shards = 1;       ///< fixed with the first start
+    std::uint64_t backlog_bytes_max = 1u << 30;
+    Ms lease{5000};
+  } redis;
+  struct Postgres {
+    std::string url = "host=127.0.0.1 dbname=parley user=parley";
+    bool search = true;
+  } postgres;
   struct Session {
     Ms hello{5000};
     Ms agent_ping{15000}, agent_grace{10000};

@@ -100,7 +100,7 @@ struct MarkView {
   std::uint64_t rcv = 0, read = 0;
 };
 void append_resumed(std::string& out, std::uint64_t re, const ConversationView& conv, bool reset,
-                    std::span<const MarkView> marks, bool more);
+                    std::span<const MarkView> marks, bool more, std::optional<std::uint64_t> stable = std::nullopt);
 /// `dev` only for an adopted outbox; `id` is left out if none (a void).
 void append_ack(std::string& out, std::uint64_t re, ConversationId conv, const std::optional<DevId>& dev,
                 std::uint64_t n, std::uint64_t seq, std::string_view epoch, MessageId id, std::int64_t ts_ms,

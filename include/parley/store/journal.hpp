@@ -154,8 +154,9 @@ class Journal {
   /// archives with the append itself.
   using OnStable = std::function<void(const std::vector<std::pair<ConversationId, std::uint64_t>>&)>;
   virtual void on_stable(OnStable) {}
-  /// The highest seq of the conversation that is known here to be archived; may be low, never high. Home reactor.
-  virtual std::uint64_t stable(const domain::ConversationMeta& meta) const { return meta.head; }
+  /// The highest seq of the conversation, not above `head`, that is known here to be archived; may be low, never high.
+  /// Home reactor.
+  virtual std::uint64_t stable(ConversationId, std::uint64_t head) const { return head; }
 
   struct Health {
     bool ok = true;

@@ -227,8 +227,9 @@ consteval std::size_t members() {
 }
 
 TEST(OptionTable, HasARowForEveryMemberOfSettings) {
-  static_assert(members<Settings>() == 6, "a new section: add its members below");
+  static_assert(members<Settings>() == 8, "a new section: add its members below");
   constexpr std::size_t expected = members<Settings::Server>() + members<Settings::Ops>() + members<Settings::Store>() +
+                                   members<Settings::Redis>() + members<Settings::Postgres>() +
                                    members<Settings::Session>() + members<Settings::Tenant>() +
                                    members<Settings::Log>();
   EXPECT_EQ(rows().size(), expected) << "src/config/option_table.cpp lacks a row, or has one too many";
@@ -255,7 +256,8 @@ TEST(OptionTable, EveryRowChangesItsOwnMemberAndNoOther) {
   for (const Row& row : rows()) {
     Settings changed;
     bool taken = false;
-    for (const char* text : {"11", "64", "20000", "17s", "192.0.2.1", "http://a.example", "x=2", "debug", "json"}) {
+    for (const char* text : {"11", "64", "20000", "17s", "192.0.2.1", "http://a.example", "x=2", "debug", "json",
+                             "standard", "redis://192.0.2.1", "off", "2097152"}) {
       try {
         set(changed, row.info.key, text, "test");
         taken = true;
@@ -273,6 +275,14 @@ TEST(OptionTable, EveryRowChangesItsOwnMemberAndNoOther) {
       }
     }
   }
+}
+
+TEST(Settings, RefusesAddressesOfRedisThatCannotWork) {
+  for (const char* url : {"redis://127.0.0.1", "redis://:secret@db.example:6380/2", "unix:/run/redis.sock"})
+    EXPECT_EQ(refusal(std::string("[redis]\nurl = \"") + url + "\"\n"), "") << url;
+  for (const char* url : {"127.0.0.1:6379", "redis://", "redis:///0", "unix:", "http://a.example"})
+    EXPECT_THAT(refusal(std::string("[redis]\nurl = \"") + url + "\"\n"), HasSubstr("redis.url")) << url;
+  EXPECT_THAT(refusal("[redis]\nprefix = \"a{b\"\n"), HasSubstr("redis.prefix"));
 }
 
 TEST(EnvironmentName, IsUpperCaseWithTwoUnderscoresForTheDot) {

@@ -70,6 +70,14 @@ class FaultyJournal final : public store::Journal {
     return held_.size();
   }
   void hold_loads(bool on) { hold_loads_ = on; }
+  /// From now on entries are stable only after archive(), as in a store that archives later.
+  void archive_later() { archive_later_ = true; }
+  void archive(Reactor& home, ConversationId conv, std::uint64_t upto) {
+    home.post([this, conv, upto] {
+      archived_[conv] = upto;
+      on_stable_({{conv, upto}});
+    });
+  }
 
   bool submit(std::vector<store::Append>&& batch, OnAppended done) override {
     if (refuse_) return false;
@@ -116,6 +124,12 @@ class FaultyJournal final : public store::Journal {
   void save_marks(std::vector<Mark> marks) override { real_.save_marks(std::move(marks)); }
   asio::awaitable<Result<std::vector<Mark>>> load_marks(ConversationId conv) override { return real_.load_marks(conv); }
   Health health() const override { return real_.health(); }
+  void on_stable(OnStable handler) override { on_stable_ = std::move(handler); }
+  std::uint64_t stable(ConversationId conv, std::uint64_t head) const override {
+    if (!archive_later_) return head;
+    const auto known = archived_.find(conv);
+    return known == archived_.end() ? 0 : std::min(head, known->second);
+  }
 
  private:
   struct Held {
@@ -140,6 +154,9 @@ class FaultyJournal final : public store::Journal {
   mutable std::mutex mutex_;
   bool holding_ = false;
   std::vector<std::pair<Reactor*, std::shared_ptr<Held>>> held_;
+  std::atomic<bool> archive_later_{false};
+  std::unordered_map<ConversationId, std::uint64_t> archived_;  // of the one reactor that tests of it use
+  OnStable on_stable_;
 };
 
 /// Bearer "a:<agent id>" is that agent; "disabled" is somebody of a disabled tenant, "down" finds the store down.

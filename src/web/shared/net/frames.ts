@@ -107,7 +107,7 @@ export interface ReadyFrame {
   agents?: AgentPresence[]
 }
 export interface ResumedFrame {
-  t: 'resumed'; re?: number; conv: Conversation; state: 'ok' | 'reset'; marks?: Mark[]; more?: boolean
+  t: 'resumed'; re?: number; conv: Conversation; state: 'ok' | 'reset'; marks?: Mark[]; stable?: number; more?: boolean
 }
 export interface EntryFrame extends Entry { t: 'entry' }
 export interface AckFrame {

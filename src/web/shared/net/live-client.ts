@@ -293,6 +293,7 @@ export class LiveClient implements LiveClientApi {
       this.ownRead.delete(log.id)
     }
     this.outbox.onReset(log.id, [frame.conv.epoch, frame.conv.head])
+    this.outbox.onStable(log.id, frame.stable ?? frame.conv.head)
     if (frame.conv.status === 'new') {
       this.freshConv = log.id
       if (this.begun) this.currentConv = log.id
