@@ -7,7 +7,6 @@ from checker import Verdict, check
 from parley_test.client import Client
 from parley_test.daemon import Daemon
 from parley_test.site import Site
-from parley_test.store import StoreReader
 
 SECRET = "SECRET-"  # begins every note
 
@@ -123,8 +122,7 @@ class Load:
         for client in self.clients:
             await client.live(timeout)
             await client.settled(timeout)
-        reader = StoreReader(self.daemon.data)
-        heads = {str(conv): (head, public) for conv, head, public in reader.query("select conv, max(seq), max(case when audience = 0 then seq end) from message where seq is not null group by conv")}
+        heads = self.daemon.reader().heads()
         for visitor in self.visitors:
             for conv in list(visitor.conversations):
                 if conv in heads:
@@ -143,7 +141,7 @@ class Load:
                 client.finish()
             await self.end()
         received = {client.name: client.received for client in self.visitors}
-        return check(self.site.history, StoreReader(self.daemon.data).entries(), [SECRET], received)
+        return check(self.site.history, self.daemon.reader().entries(), [SECRET], received)
 
     async def end(self) -> None:
         self._quiet.set()

@@ -10,7 +10,6 @@ import pytest
 from parley_test.client import Client
 from parley_test.daemon import ROOT, Daemon
 from parley_test.site import ORIGIN, PASSWORD, Site
-from parley_test.store import StoreReader
 from parley_test.wire import Refused, Wire
 
 
@@ -109,6 +108,7 @@ async def test_a_taken_port_is_named(daemon, tmp_path) -> None:
     assert str(daemon.port) in said, said
 
 
+@pytest.mark.embedded_only
 async def test_a_schema_of_the_future_is_not_touched(daemon) -> None:
     await Site.make(daemon)
     await daemon.stop()
@@ -225,7 +225,7 @@ async def test_the_daemon_survives_the_loss_of_its_clients_and_keeps_ids_growing
         await visitor.connect()
         ids.append(int((await visitor.tell("more"))["id"]))
     assert ids == sorted(set(ids)), "ids grow over restarts"
-    assert [e.seq for e in StoreReader(daemon.data).entries()] == [1, 2, 3, 4]
+    assert [e.seq for e in daemon.reader().entries()] == [1, 2, 3, 4]
 
 
 async def test_the_journal_can_be_read_from_the_command_line(daemon) -> None:

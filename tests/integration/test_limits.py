@@ -6,7 +6,6 @@ import os
 import pytest
 from parley_test.proxy import DOWN, Proxy
 from parley_test.site import ORIGIN, Site
-from parley_test.store import StoreReader
 from parley_test.wire import Gone, RawSocket, Refused, Wire, new_dev
 
 # What one client may cost. AddressSanitizer keeps what is freed for a while (its quarantine), so under it the figure says less.
@@ -210,7 +209,7 @@ async def test_answers_and_pages_survive_lagging(stopped_daemon) -> None:
         for number in range(1000, 1000 + pages):
             await visitor.wire.send({"t": "sync", "id": number, "conv": visitor.own, "after": 0, "limit": 100})
         await visitor.wire.send({"t": "send", "id": 4242, "conv": visitor.own, "n": 2, "type": "text", "body": {"text": "in the middle of it"}})
-        while len(StoreReader(stopped_daemon.data).entries()) < 22:
+        while len(stopped_daemon.reader().entries()) < 22:
             await asyncio.sleep(0.01)
         proxy.release(DOWN)
         try:

@@ -4,7 +4,6 @@ import asyncio
 import pytest
 from parley_test.client import INFLIGHT_MAX
 from parley_test.site import Site
-from parley_test.store import StoreReader
 from parley_test.wire import new_dev
 
 
@@ -43,7 +42,7 @@ async def test_a_repeat_gets_the_first_answer_and_stores_nothing(daemon) -> None
     assert (await send(wire, conv, 2))["seq"] == 2
     await wire.barrier()
     assert [e["seq"] for e in wire.take("entry")] == [1, 2]
-    assert len(StoreReader(daemon.data).entries()) == 2
+    assert len(daemon.reader().entries()) == 2
 
 
 async def test_a_repeat_on_another_socket_and_after_a_restart_is_known(daemon) -> None:
@@ -145,7 +144,7 @@ async def test_refusals_consume_their_number_and_are_remembered(daemon) -> None:
     await daemon.start()
     visitor = site.new_visitor()
     del visitor
-    rows = StoreReader(daemon.data).entries()
+    rows = daemon.reader().entries()
     assert [(r.n, r.seq) for r in rows] == [(1, 1), (2, None), (3, None), (4, 2)], "refusals stand in the journal without a seq"
 
 

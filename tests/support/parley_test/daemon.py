@@ -1,18 +1,21 @@
 """Starts, stops and kills a real daemon on free loopback ports, with a data folder of its own."""
 import asyncio
 import os
-import random
 import signal
-import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Union
 
 import aiohttp
 
+from .servers import Backing, free_port, shared
+from .store import StandardReader, StoreReader
+
 ROOT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("PARLEY_BIN", ROOT / "build/dev/src/app/parley"))
+STORE = os.environ.get("PARLEY_TEST_STORE", "embedded")  # of daemons that are not told otherwise
+assert STORE in ("embedded", "standard"), f"PARLEY_TEST_STORE is {STORE}; expected embedded or standard"
 
 # Short enough that a test can wait for them, long enough for a busy machine.
 QUICK_SESSION = {
@@ -31,19 +34,6 @@ QUICK_SESSION = {
 }
 
 
-def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel picks by itself."""
-    while True:
-        port = random.randint(20000, 30000)
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
 def toml(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -58,9 +48,13 @@ class Daemon:
     """One data folder and the processes that serve it, one after another.
 
     `settings` are {"section": {"key": value}} over QUICK_SESSION; `env` is added to the environment of the next start.
+    `store` is "embedded", "standard" (a database and a prefix of its own on the shared servers), or what the standard store is to stand on; without it
+    PARLEY_TEST_STORE decides.
     """
 
-    def __init__(self, folder: Path, settings: Optional[Dict[str, Dict[str, Any]]] = None, env: Optional[Dict[str, str]] = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Optional[Dict[str, Dict[str, Any]]] = None, env: Optional[Dict[str, str]] = None, store: Union[str, Backing, None] = None
+    ) -> None:
         self.folder = folder
         self.data = folder / "data"
         self.config = folder / "parley.toml"
@@ -75,6 +69,12 @@ class Daemon:
             "tenant": {},
             "log": {"level": "debug", "format": "text"},
         }
+        store = store or STORE
+        self._owned = shared().backing() if store == "standard" else None
+        self.backing = store if isinstance(store, Backing) else self._owned
+        if self.backing:
+            for section, keys in self.backing.settings().items():
+                self.settings.setdefault(section, {}).update(keys)
         for section, keys in (settings or {}).items():
             self.settings.setdefault(section, {}).update(keys)
         self.process: Optional[subprocess.Popen] = None
@@ -171,8 +171,14 @@ class Daemon:
         if self.process and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        if self._owned:
+            self._owned.drop()
 
     # ---- looking inside ----
+    def reader(self) -> Union[StoreReader, StandardReader]:
+        """What stands in the store, read without the daemon."""
+        return StandardReader(self.backing) if self.backing else StoreReader(self.data)
+
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 

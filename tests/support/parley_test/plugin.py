@@ -1,4 +1,6 @@
-"""What conftest.py files import: coroutine tests, a limit on every test, and the slow/short scale."""
+"""What conftest.py files import: coroutine tests, a limit on every test, the slow/short scale, and daemons on the store asked for.
+
+PARLEY_TEST_STORE=standard gives every daemon Redis and PostgreSQL instead of the embedded store."""
 import asyncio
 import inspect
 import os
@@ -16,9 +18,17 @@ def scale(short: int, full: int) -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout(seconds): limit of one test")
+    config.addinivalue_line("markers", 'store(kind): the daemon of this test has this store ("embedded" or "standard") in every run')
+    config.addinivalue_line("markers", "embedded_only: about the file of the embedded store; left out with PARLEY_TEST_STORE=standard")
 
 
-def pytest_collection_modifyitems(items: Any) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: Any) -> None:
+    from .daemon import STORE
+
+    left_out = [item for item in items if STORE != "embedded" and item.get_closest_marker("embedded_only")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
     for item in items:
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(60))
@@ -43,23 +53,28 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Optional[bool]:
     return True
 
 
+def _store_of(request: pytest.FixtureRequest) -> Optional[str]:
+    marker = request.node.get_closest_marker("store")
+    return marker.args[0] if marker else None
+
+
 @pytest.fixture
-def daemon(tmp_path: Any) -> Any:
+def daemon(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
     """A running daemon of the test's own; its log is shown when the test fails."""
     from .daemon import Daemon
 
-    daemon = Daemon(tmp_path / "daemon")
+    daemon = Daemon(tmp_path / "daemon", store=_store_of(request))
     asyncio.run(daemon.start())
     yield daemon
     asyncio.run(daemon.dispose())
 
 
 @pytest.fixture
-def stopped_daemon(tmp_path: Any) -> Any:
+def stopped_daemon(request: pytest.FixtureRequest, tmp_path: Any) -> Any:
     """One that the test configures and starts itself."""
     from .daemon import Daemon
 
-    daemon = Daemon(tmp_path / "daemon")
+    daemon = Daemon(tmp_path / "daemon", store=_store_of(request))
     yield daemon
     asyncio.run(daemon.dispose())
 
