@@ -162,6 +162,7 @@ class Journal {
     bool ok = true;
     std::string reason;
     std::size_t queued = 0;
+    bool lost = false;  ///< for good: this process does not own the store any more and has to end
   };
   virtual Health health() const = 0;  ///< any thread
 };

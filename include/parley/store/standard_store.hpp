@@ -1,6 +1,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -9,6 +10,7 @@
 namespace parley::store {
 
 struct StandardOptions {
+  std::filesystem::path folder = "data";               ///< keys and the lock; made (0700) if missing
   std::string redis_url = "redis://127.0.0.1:6379/0";  ///< redis://[[user]:password@]host[:port][/db] or unix:/path
   std::string redis_prefix = "parley";                 ///< of all keys
   unsigned shards = 1;                                 ///< fixed with the first start
