@@ -1,0 +1,39 @@
+#include "postgres_database.hpp"
+
+#include "pg_workers.hpp"
+
+namespace parley::store {
+namespace {
+
+class Impl final : public PostgresDatabase {
+ public:
+  explicit Impl(const PostgresDatabaseOptions& options)
+      : writer_(options, true, 1), readers_(options, false, options.readers) {}
+  ~Impl() override { stop(); }
+
+  Health health() const override {
+    std::string reason = writer_.trouble();
+    if (reason.empty()) reason = readers_.trouble();
+    return {reason.empty(), std::move(reason)};
+  }
+  void stop() override {
+    writer_.stop();
+    readers_.stop();
+  }
+
+ protected:
+  bool enqueue(bool write, std::unique_ptr<Job> job) override {
+    return write ? writer_.enqueue(std::move(job)) : readers_.enqueue(std::move(job));
+  }
+
+ private:
+  PgWorkers writer_, readers_;
+};
+
+}  // namespace
+
+std::unique_ptr<PostgresDatabase> make_postgres_database(const PostgresDatabaseOptions& options) {
+  return std::make_unique<Impl>(options);
+}
+
+}  // namespace parley::store
