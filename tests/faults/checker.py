@@ -1,6 +1,6 @@
 """Judges a run: compares what every client sent, was told and showed (parley_test.history) with what stands in the store (parley_test.store).
 
-I1  Every acknowledged entry is in the store, and was shown to every member that was connected at the end.
+I1  Every acknowledged entry is in the store, and was shown to every member that was connected at the end. So is what a client was told to be archived.
 I2  (conv, seq) and (conv, principal, dev, n) are unique; each entry was shown once.
 I3  What a client showed of a conversation is contiguous (counting `skip`) and identical to the store; a sender's n order is the order of seq. With all edits and recalls, what it
     shows in the end is what the store has.
@@ -53,6 +53,7 @@ class Checker:
     def run(self) -> Verdict:
         self._check_store()
         self._check_answers()
+        self._check_stable()
         self._check_origin()
         for client in sorted({event["client"] for event in self._history.events}):
             self._check_view(client, list(self._history.of(client)))
@@ -124,6 +125,11 @@ class Checker:
             self._blame("I3", f"{event['client']}: {key} was acknowledged with id {event['id']} and has {row.id}")
         elif unchanged(row) and row.type in ("text", "note") and row.text != words:
             self._blame("I3", f"{event['client']}: {key} was sent as {words!r} and stored as {row.text!r}")
+
+    def _check_stable(self) -> None:
+        for event in self._history.events:
+            if event["ev"] == "stable" and event["upto"] > self._head[event["conv"]]:
+                self._blame("I1", f"{event['client']}: was told that {event['conv']} is archived up to {event['upto']}, and the store ends at {self._head[event['conv']]}")
 
     def _check_origin(self) -> None:
         sent: Dict[SendKey, Event] = {}

@@ -49,6 +49,7 @@ class Run:
         self.send("visitor", VISITOR, 4, None, "void")
         self.ack("visitor", VISITOR, 4, 0)
         for row in self.store[:4]:
+            self.log("agent", "stable", upto=row.seq)
             self.show("agent", row, 0)
             if not row.internal:
                 self.show("visitor", row, 1 if row.seq == 3 else 0)
@@ -223,6 +224,10 @@ def leave_a_send_unanswered(run: Run) -> None:
     run.events("visitor", "end")[0]["unanswered"] = {CONV: [5]}
 
 
+def promise_an_archive_that_has_it_not(run: Run) -> None:
+    run.log("visitor", "stable", upto=5)
+
+
 DAMAGE = [
     (lose_an_acked_entry, "I1"),
     (store_a_send_twice, "I2"),
@@ -253,6 +258,7 @@ DAMAGE = [
     (leave_a_send_unanswered, "I1"),
     (miss_an_edit, "I3"),
     (keep_what_was_recalled, "I3"),
+    (promise_an_archive_that_has_it_not, "I1"),
 ]
 
 

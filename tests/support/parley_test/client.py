@@ -80,6 +80,7 @@ class Client:
         self.resume: Optional[str] = None
         self.received: List[str] = []  # every message of every socket, as it came
         self.own: Optional[str] = None  # visitors: the conversation to write to
+        self.stable: Dict[str, int] = {}  # by conversation: the highest seq that was said to be archived
         self.visible = True
         self.window_acks = True  # send rcv as the protocol asks
         self.reconnect_cap_s = 0.5  # tests do not wait five seconds
@@ -361,6 +362,7 @@ class Client:
     def _on_frame(self, frame: Frame) -> bool:
         """True if the frame was the client's own business; everything else stays in the wire's inbox for the test."""
         kind = frame.get("t")
+        self._note_stable(frame)
         if kind == "ack":
             self._answered(frame, "ack")
             return "re" not in frame  # one with an id was asked for by the test
@@ -376,6 +378,15 @@ class Client:
             for conv in frame["convs"]:
                 self._sync(self.conversation(conv))
         return not self.keep_frames and kind != "ready" and "re" not in frame
+
+    def _note_stable(self, frame: Frame) -> None:
+        """It comes with acks, pages and `resumed`, or in a frame of its own."""
+        upto = frame.get("upto") if frame.get("t") == "stable" else frame.get("stable")
+        conv = frame.get("conv")
+        conv = conv.get("conv") if isinstance(conv, dict) else conv
+        if isinstance(upto, int) and conv and upto > self.stable.get(conv, 0):
+            self.stable[conv] = upto
+            self.history.log(self.name, "stable", conv=conv, upto=upto)
 
     def _on_resumed(self, frame: Frame) -> None:
         conversation = self.conversation(frame["conv"]["conv"])

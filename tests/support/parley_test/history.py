@@ -15,6 +15,7 @@ class History:
     send                     a send went on the wire (conv, n, type, words, attempt)
     ack, refused, error      its answer; `refused` consumed n, `error` did not
     shown                    an entry entered the client's view (via: live, page)
+    stable                   the client was told that everything of `conv` up to `upto` is in the archive
     hole, timeout            the client had to ask again for what it missed
     reset                    the client was told to forget a conversation
     end                      the client's last word: its cursors, and whether it was connected

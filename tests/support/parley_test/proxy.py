@@ -1,10 +1,11 @@
-"""A TCP link that misbehaves on command: between a client and the daemon, in one process with the test."""
+"""A TCP link that misbehaves on command: between a client and the daemon, or the daemon and its servers, in one process with the test."""
 import asyncio
+import random
 import socket
 import struct
 from typing import List, Optional, Set
 
-UP, DOWN = "up", "down"  # client → daemon, daemon → client
+UP, DOWN = "up", "down"  # from whoever connects to the target, and back
 
 
 class _Pipe:
@@ -20,16 +21,21 @@ class _Pipe:
                 data = await self.reader.read(65536)
                 if not data:
                     break
-                if proxy.delay_s:
-                    await asyncio.sleep(proxy.delay_s)
+                wait_s = proxy.wait_s()
+                if wait_s:
+                    await asyncio.sleep(wait_s)
                 await proxy.may_flow[self.direction].wait()
                 if self.direction in proxy.dropping:
                     continue
                 budget = proxy.cut_after[self.direction]
                 if budget is not None:
                     data, proxy.cut_after[self.direction] = data[:budget], budget - len(data[:budget])
-                self.writer.write(data)
-                await self.writer.drain()
+                size = proxy.chop or len(data)
+                for at in range(0, len(data), size):
+                    self.writer.write(data[at : at + size])
+                    await self.writer.drain()
+                    if proxy.chop:
+                        await asyncio.sleep(0)
                 if proxy.cut_after[self.direction] == 0:
                     proxy.cut_after[self.direction] = None
                     self.link.reset()
@@ -60,17 +66,24 @@ class _Link:
 class Proxy:
     """Listens on a free loopback port and forwards to `target`.
 
-    delay_s       each piece waits so long
+    delay_s       each piece waits so long, and up to jitter_s longer
+    loss, stall_s as TCP shows lost packets: a piece (and all behind it) comes stall_s late, with this probability
+    chop          pieces go on in parts of so many bytes
+    refusing      new connections are reset at once
     hold(dir)     nothing passes until release(dir): bytes pile up, the sender's window closes
     drop(dir)     bytes are swallowed: the connection lives on one side only
     cut_after[dir] after so many more bytes, in the middle of a frame if it falls there, the connection is reset
     reset_all()   every connection is reset now; half_close(dir) ends one direction of all
     """
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, seed: int = 1) -> None:
         self.target = target
         self.port = 0
-        self.delay_s = 0.0
+        self.delay_s = self.jitter_s = self.loss = 0.0
+        self.stall_s = 0.25
+        self.chop = 0
+        self.refusing = False
+        self._dice = random.Random(seed)
         self.dropping: Set[str] = set()
         self.cut_after: dict = {UP: None, DOWN: None}
         self.may_flow = {UP: asyncio.Event(), DOWN: asyncio.Event()}
@@ -96,6 +109,9 @@ class Proxy:
         await self._server.wait_closed()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refusing:
+            writer.transport.abort()
+            return
         self.accepted += 1
         task = asyncio.current_task()
         assert task
@@ -118,6 +134,29 @@ class Proxy:
             if link in self._links:
                 self._links.remove(link)
             self._tasks.discard(task)
+
+    def wait_s(self) -> float:
+        """How long the next piece is under way."""
+        wait = self.delay_s
+        if self.jitter_s:
+            wait += self._dice.uniform(0, self.jitter_s)
+        if self.loss and self._dice.random() < self.loss:
+            wait += self.stall_s
+        return wait
+
+    def heal(self) -> None:
+        """A sound link for what is connected and for what comes."""
+        self.delay_s = self.jitter_s = self.loss = 0.0
+        self.chop, self.refusing = 0, False
+        self.cut_after = {UP: None, DOWN: None}
+        self.drop()
+        for event in self.may_flow.values():
+            event.set()
+
+    def part(self) -> None:
+        """No way through any more: connections are reset, new ones refused. heal() ends it."""
+        self.refusing = True
+        self.reset_all()
 
     def hold(self, direction: str) -> None:
         self.may_flow[direction].clear()
