@@ -277,9 +277,9 @@ class StandardReader:
         with self._backing.redis.client() as client:
             for shard in range(self._backing.shards):
                 for field, core in client.hgetall(self._key(shard, "state")).items():
-                    # tenant 8, channel 8, visitor 8, created 8, number 6, epoch 16, head 6, public head 6, claim 4, status 1
-                    if field[:1] == b"m" and int.from_bytes(core[54:60], "little") > 0:
-                        found[str(int.from_bytes(field[1:9], "little"))] = core[70]
+                    # head 6, public head 6, claim 4, status 1, …; without a head only refusals are remembered
+                    if field[:1] == b"m" and len(field) == 9 and int.from_bytes(core[:6], "little") > 0:
+                        found[str(int.from_bytes(field[1:], "little"))] = core[16]
         return found
 
     def row_counts(self) -> Dict[str, int]:
