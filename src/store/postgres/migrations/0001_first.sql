@@ -199,6 +199,7 @@ create table message (
   meta jsonb
 ) partition by range (ts_ns);
 create index message_conv_seq on message (conv, seq);
+create index message_pos on message (pos);     -- the search reader goes along it
 create table message_default partition of message default;
 
 -- What an edit, a recall or an erasure took away.
@@ -300,6 +301,7 @@ create table message_search (
   tenant_id bigint not null,
   conv bigint not null,
   seq bigint not null,
+  pos bigint not null,
   ts_ns bigint not null,
   tokens integer[] not null
 ) partition by range (ts_ns);
@@ -328,19 +330,23 @@ create index dead_letter_of_conversation on dead_letter (conv, seq);
 -- and readers then wait for the commit.
 create function ensure_month(at_ns bigint) returns boolean language plpgsql as $$
 declare
-  month timestamp := date_trunc('month', to_timestamp(at_ns / 1000000000) at time zone 'UTC');
-  low bigint := extract(epoch from month at time zone 'UTC')::bigint * 1000000000;
-  high bigint := extract(epoch from (month + interval '1 month') at time zone 'UTC')::bigint * 1000000000;
+  month timestamp;
+  low bigint;
+  high bigint;
   parent text;
   part text;
 begin
   if at_ns < 1704067200000000000 or at_ns > (extract(epoch from now())::bigint + 366 * 86400) * 1000000000 then
     return false;
   end if;
+  month := date_trunc('month', to_timestamp(at_ns / 1000000000) at time zone 'UTC');
+  low := extract(epoch from month at time zone 'UTC')::bigint * 1000000000;
+  high := extract(epoch from (month + interval '1 month') at time zone 'UTC')::bigint * 1000000000;
   foreach parent in array array['message', 'message_search'] loop
     part := parent || to_char(month, '"_y"YYYY"m"MM');
     continue when to_regclass(part) is not null;
-    perform pg_advisory_xact_lock(hashtextextended(part, 0));
+    -- Lets everybody read and write, but one at a time make partitions. (An advisory lock would not show what another one has just made.)
+    execute format('lock table %I in share update exclusive mode', parent);
     continue when to_regclass(part) is not null;
     execute format('create table %I (like %I including all)', part, parent);
     execute format('with moved as (delete from %I where ts_ns >= %s and ts_ns < %s returning *) insert into %I select * from moved', parent || '_default', low, high, part);
