@@ -7,6 +7,7 @@ from checker import Verdict, check
 from parley_test.client import Client
 from parley_test.daemon import Daemon
 from parley_test.site import Site
+from truth import truth_of
 
 SECRET = "SECRET-"  # begins every note
 
@@ -141,7 +142,10 @@ class Load:
                 client.finish()
             await self.end()
         received = {client.name: client.received for client in self.visitors}
-        return check(self.site.history, self.daemon.reader().entries(), [SECRET], received)
+        verdict = check(self.site.history, self.daemon.reader().entries(), [SECRET], received)
+        truth = truth_of(self.daemon)
+        verdict.violations += truth.contradictions() if truth else []
+        return verdict
 
     async def end(self) -> None:
         self._quiet.set()

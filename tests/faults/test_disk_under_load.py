@@ -56,6 +56,7 @@ async def until_ready_is(daemon: Daemon, status: int, timeout: float = 15) -> Di
         await asyncio.sleep(0.05)
 
 
+@pytest.mark.store("embedded")
 @pytest.mark.timeout(scale(120, 600))
 async def test_only_sending_stops(stopped_daemon, small_disk, tmp_path, seed) -> None:
     daemon = stopped_daemon
@@ -95,6 +96,7 @@ async def test_only_sending_stops(stopped_daemon, small_disk, tmp_path, seed) ->
     assert verdict.ok, str(verdict)
 
 
+@pytest.mark.store("embedded")
 @pytest.mark.timeout(scale(120, 600))
 async def test_killed_while_the_disk_is_full(stopped_daemon, small_disk, tmp_path, seed) -> None:
     """It may not be able to start before there is space again; what was acknowledged is there then."""

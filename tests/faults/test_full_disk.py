@@ -22,6 +22,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(folder)], check=False)
 
 
+@pytest.mark.store("embedded")
 @pytest.mark.timeout(120)
 async def test_a_full_disk_refuses_with_507_keeps_reading_and_recovers_by_itself(stopped_daemon, small_disk, tmp_path) -> None:
     stopped_daemon.data = small_disk / "data"

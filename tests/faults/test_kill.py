@@ -9,7 +9,7 @@ from parley_test.daemon import Daemon
 from parley_test.history import History
 from parley_test.plugin import scale
 from parley_test.site import Site
-from parley_test.store import StoreReader
+from stores import both_stores
 
 POINTS = ["session.after_decode", "journal.before_commit", "journal.after_commit", "session.before_ack", "session.before_fanout"]
 
@@ -20,8 +20,9 @@ async def begin(daemon: Daemon, tmp_path, **load) -> Load:
     return await Load(site, **load).start()
 
 
+@both_stores
 @pytest.mark.timeout(scale(120, 900))
-async def test_sigkill_at_random_moments(stopped_daemon, tmp_path, seed) -> None:
+async def test_sigkill_at_random_moments(stopped_daemon, tmp_path, seed, store) -> None:
     random.seed(seed)
     load = await begin(stopped_daemon, tmp_path, seed=seed)
     for _ in range(scale(20, 100)):
@@ -34,9 +35,10 @@ async def test_sigkill_at_random_moments(stopped_daemon, tmp_path, seed) -> None
     assert verdict.acks > scale(20, 100) * 20
 
 
+@both_stores
 @pytest.mark.timeout(scale(120, 900))
 @pytest.mark.parametrize("point", POINTS)
-async def test_sigkill_at_a_fault_point(stopped_daemon, tmp_path, point, seed) -> None:
+async def test_sigkill_at_a_fault_point(stopped_daemon, tmp_path, point, seed, store) -> None:
     dice = random.Random(seed)
     load = await begin(stopped_daemon, tmp_path, seed=seed)
     kills = 0
@@ -54,6 +56,7 @@ async def test_sigkill_at_a_fault_point(stopped_daemon, tmp_path, point, seed) -
     assert kills == scale(3, 20)
 
 
+@pytest.mark.store("embedded")
 @pytest.mark.timeout(scale(120, 600))
 async def test_power_loss_at_random_moments(stopped_daemon, tmp_path, seed) -> None:
     """The test VFS drops at the kill what was written and not synced."""
@@ -69,8 +72,9 @@ async def test_power_loss_at_random_moments(stopped_daemon, tmp_path, seed) -> N
     assert verdict.ok, str(verdict)
 
 
+@both_stores
 @pytest.mark.timeout(120)
-async def test_an_orderly_restart_under_load_loses_nothing(stopped_daemon, tmp_path, seed) -> None:
+async def test_an_orderly_restart_under_load_loses_nothing(stopped_daemon, tmp_path, seed, store) -> None:
     stopped_daemon.settings["server"]["drain"] = "500ms"
     load = await begin(stopped_daemon, tmp_path, seed=seed)
     for _ in range(scale(3, 10)):
@@ -106,12 +110,14 @@ async def broken_run(daemon: Daemon, tmp_path, env: dict, fault: str) -> str:
     return rest + ("" if verdict.ok else str(verdict))
 
 
+@pytest.mark.store("embedded")  # the other store's wrong builds: test_store_broken.py
 @pytest.mark.timeout(120)
 async def test_the_judge_notices_skipped_dedup(stopped_daemon, tmp_path) -> None:
     words = await broken_run(stopped_daemon, tmp_path, {"PARLEY_BREAK": "skip_dedup"}, "session.before_ack")
     assert "I2: " in words, f"a build without dedup passed: {words}"
 
 
+@pytest.mark.store("embedded")
 @pytest.mark.timeout(120)
 async def test_the_judge_notices_an_ack_before_fsync(stopped_daemon, tmp_path) -> None:
     # The disk is slow, so that the kill falls between the premature ack and the sync.
@@ -120,9 +126,10 @@ async def test_the_judge_notices_an_ack_before_fsync(stopped_daemon, tmp_path) -
     assert "I1: " in words, f"a build that acknowledges before the disk passed: {words}"
 
 
+@both_stores
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("behaviour", ["", "dedup_after_stages"])
-async def test_a_repeat_does_not_meet_a_word_list_that_came_later(stopped_daemon, tmp_path, behaviour) -> None:
+async def test_a_repeat_does_not_meet_a_word_list_that_came_later(stopped_daemon, tmp_path, behaviour, store) -> None:
     """A text is stored and its ack lost; then the word list forbids it; the repeat must still get the ack. A build that filters before it looks for duplicates refuses what is
     stored, and the judge must say so."""
     if behaviour:
@@ -134,7 +141,7 @@ async def test_a_repeat_does_not_meet_a_word_list_that_came_later(stopped_daemon
     await visitor.tell("hello")
     visitor.wire.stop_reading()
     lost = visitor.say("a pineapple please")
-    while len(StoreReader(stopped_daemon.data).entries()) < 2:
+    while len(stopped_daemon.reader().entries()) < 2:
         await asyncio.sleep(0.01)
     visitor.wire.cut()
     await site.rest_of("Boss").post("/word-lists", {"name": "fruit", "action": "block", "words": ["pineapple"]})
@@ -145,7 +152,7 @@ async def test_a_repeat_does_not_meet_a_word_list_that_came_later(stopped_daemon
     await visitor.connect()
     answer = await asyncio.wait_for(lost, 10)
     visitor.finish()
-    verdict = check(site.history, StoreReader(stopped_daemon.data).entries())
+    verdict = check(site.history, stopped_daemon.reader().entries())
     if behaviour:
         assert answer.get("code") == "filtered" and not verdict.ok, f"a build that filters before it looks for duplicates passed: {answer} {verdict}"
     else:

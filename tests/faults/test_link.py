@@ -9,15 +9,16 @@ from parley_test.history import History
 from parley_test.plugin import scale
 from parley_test.proxy import DOWN, UP, Proxy
 from parley_test.site import Site
-from parley_test.store import StoreReader
+from stores import both_stores
 
 
 def through(proxy: Proxy) -> str:
     return f"ws://127.0.0.1:{proxy.port}/ws"
 
 
+@both_stores
 @pytest.mark.timeout(scale(120, 600))
-async def test_connections_reset_in_the_middle_of_frames(daemon, tmp_path, seed) -> None:
+async def test_connections_reset_in_the_middle_of_frames(daemon, tmp_path, seed, store) -> None:
     dice = random.Random(seed)
     async with Proxy(daemon.port) as proxy:
         load = await Load(await Site.make(daemon, History(tmp_path / "history.jsonl")), url=through(proxy), seed=seed).start()
@@ -30,8 +31,9 @@ async def test_connections_reset_in_the_middle_of_frames(daemon, tmp_path, seed)
     assert proxy.accepted > 20, "the cuts made them reconnect"
 
 
+@both_stores
 @pytest.mark.timeout(scale(120, 600))
-async def test_delay_stalls_and_sudden_resets(daemon, tmp_path, seed) -> None:
+async def test_delay_stalls_and_sudden_resets(daemon, tmp_path, seed, store) -> None:
     dice = random.Random(seed)
     async with Proxy(daemon.port) as proxy:
         proxy.delay_s = 0.03
@@ -52,14 +54,15 @@ async def test_delay_stalls_and_sudden_resets(daemon, tmp_path, seed) -> None:
     assert verdict.ok, str(verdict)
 
 
-async def test_a_lost_ack_is_given_again_after_the_reconnect(daemon, tmp_path) -> None:
+@both_stores
+async def test_a_lost_ack_is_given_again_after_the_reconnect(daemon, tmp_path, store) -> None:
     site = await Site.make(daemon, History(tmp_path / "history.jsonl"))
     async with Proxy(daemon.port) as proxy:
         visitor = await site.visitor("visitor", url=through(proxy))
         await visitor.tell("hello")
         proxy.drop(DOWN)
         answer = visitor.say("was I heard?")
-        while len(StoreReader(daemon.data).entries()) < 2:
+        while len(daemon.reader().entries()) < 2:
             await asyncio.sleep(0.01)
         proxy.reset_all()
         proxy.drop()
@@ -68,7 +71,7 @@ async def test_a_lost_ack_is_given_again_after_the_reconnect(daemon, tmp_path) -
         assert ack["dup"] is True and ack["seq"] == 2
         await visitor.shown(seq=2)
         visitor.finish()
-    verdict = check(site.history, StoreReader(daemon.data).entries())
+    verdict = check(site.history, daemon.reader().entries())
     assert verdict.ok, str(verdict)
 
 

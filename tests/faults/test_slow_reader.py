@@ -8,7 +8,7 @@ from parley_test.daemon import Daemon
 from parley_test.history import History
 from parley_test.plugin import scale
 from parley_test.site import Site
-from parley_test.store import StoreReader
+from stores import both_stores
 
 LONG = "字" * 3900  # about 12 KB on the wire
 LAGGED = "session_lagging"
@@ -47,7 +47,7 @@ class Pair:
             await asyncio.sleep(0.05)
 
     async def judge(self) -> None:
-        head = StoreReader(self.daemon.data).query("select max(seq) from message where conv = ?", (int(self.visitor.own),))[0][0]
+        head, _ = self.daemon.reader().heads()[self.visitor.own]
         await self.visitor.shown(seq=head, timeout=30)
         await self.agent.shown(self.visitor.own, head, timeout=30)
         await self.visitor.settled()
@@ -59,8 +59,9 @@ class Pair:
         assert verdict.ok, str(verdict)
 
 
+@both_stores
 @pytest.mark.timeout(120)
-async def test_who_reads_again_in_time_gets_lag_and_fetches_the_rest(stopped_daemon, tmp_path, seed) -> None:
+async def test_who_reads_again_in_time_gets_lag_and_fetches_the_rest(stopped_daemon, tmp_path, seed, store) -> None:
     pair = await Pair.make(stopped_daemon, tmp_path, seed)
     pair.visitor.keep_frames = True
     pair.visitor.wire.stop_reading()
@@ -73,8 +74,9 @@ async def test_who_reads_again_in_time_gets_lag_and_fetches_the_rest(stopped_dae
     assert pair.visitor.wire.alive, "it read again in time, and keeps its connection"
 
 
+@both_stores
 @pytest.mark.timeout(120)
-async def test_who_reads_no_more_is_closed_as_slow_and_converges_after_resume(stopped_daemon, tmp_path, seed) -> None:
+async def test_who_reads_no_more_is_closed_as_slow_and_converges_after_resume(stopped_daemon, tmp_path, seed, store) -> None:
     pair = await Pair.make(stopped_daemon, tmp_path, seed)
     pair.visitor.wire.stop_reading()
     stopped = pair.visitor.wire
