@@ -34,10 +34,9 @@
 /// channel 8, visitor 8, number u64, epoch 16 (padded with NUL).
 namespace parley::store::redis {
 
-/// Source of the library, for FUNCTION LOAD REPLACE. Its name changes with its formats.
+/// Source of the library, for load_library() (setup.hpp). Its name changes with its formats.
 extern const char* const kLibrarySource;
 inline constexpr std::string_view kLibraryName = "parley_j1";
-Command load_library_command();
 
 inline constexpr std::size_t kBatchItemsMax = 4096;
 inline constexpr std::size_t kResultBytes = 26;
@@ -150,12 +149,14 @@ Result<std::vector<OpeningRecord>> decode_openings(std::string_view bytes);
 struct LogEntry {
   std::uint64_t incarnation = 0, counter = 0;
   std::string pack;
-  std::vector<protocol::PackItem> items;  ///< views into `pack`: do not copy or move one without the other
+  std::vector<protocol::PackItem> items;  ///< views into `pack`, good as long as it is
   std::vector<ResultRecord> results;      ///< one per item
   std::vector<OpeningRecord> openings;
   std::size_t bytes = 0;  ///< of all fields
+
   LogEntry() = default;
-  LogEntry(LogEntry&&) = delete;
+  LogEntry(LogEntry&&) noexcept = default;  // a pack with items is too long to live inside the string object
+  LogEntry& operator=(LogEntry&&) noexcept = default;
 };
 /// One element of the answer to XRANGE. Its strings are moved out. kBadInput: it is damaged; kGone: a newer format.
 /// `out` then has what could be read.
