@@ -1,0 +1,258 @@
+#include <pthread.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "message_facts.hpp"
+#include "parley/base/clock.hpp"
+#include "parley/obs/log.hpp"
+#include "parley/protocol/types.hpp"
+#include "redis/functions.hpp"
+#include "standard/bigrams.hpp"
+#include "standard/dead_letters.hpp"
+#include "standard/flusher_postgres.hpp"
+#include "standard/search.hpp"
+
+namespace parley::store::standard {
+namespace {
+
+using namespace std::chrono_literals;
+using protocol::EntryType;
+
+constexpr auto kAnswer = 30s;
+constexpr std::size_t kRows = redis::kBatchItemsMax + 904;  // at least one whole entry of the journal
+constexpr const char* kCopy =
+    "copy message_search (tenant_id, conv, seq, pos, ts_ns, tokens) from stdin (format binary)";
+
+bool has_words(EntryType kind) { return kind == EntryType::kText || kind == EntryType::kNote; }
+bool changes_another(EntryType kind) { return kind == EntryType::kEdit || kind == EntryType::kRecall; }
+
+/// Entries on their way into the index; the same one twice counts once.
+class IndexRows {
+ public:
+  using Place = std::pair<std::uint64_t, std::uint64_t>;  // conversation and seq
+  /// Columns: pos, tenant_id, conv, seq, ts_ns, kind, flags, text.
+  void add(const PgRows& rows, int i) {
+    const auto flags = static_cast<std::uint32_t>(rows.u64(i, 6));
+    if ((flags & (kErased | kPlaceholder)) != 0 || rows.null(i, 7)) return;
+    if (!has_words(static_cast<EntryType>(rows.i64(i, 5)))) return;
+    if (!places_.try_emplace({rows.u64(i, 2), rows.u64(i, 3)}).second) return;
+    const auto tokens = tokens_of(TenantId{rows.u64(i, 1)}, fold_text(rows.text(i, 7)).text);
+    if (tokens.empty()) return;
+    copy_.row(6);
+    copy_.i64(rows.i64(i, 1));
+    copy_.i64(rows.i64(i, 2));
+    copy_.i64(rows.i64(i, 3));
+    copy_.i64(rows.i64(i, 0));
+    copy_.i64(rows.i64(i, 4));
+    copy_.i32_array(tokens);
+    ++count_;
+  }
+  bool contains(const Place& place) const { return places_.contains(place); }
+  void write(PgSession& session) {
+    if (count_ > 0) session.copy_in(kCopy, copy_.finish());
+  }
+
+ private:
+  CopyRows copy_;
+  std::map<Place, char> places_;
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
+struct SearchReader::Impl {
+  explicit Impl(SearchReaderOptions o)
+      : options(std::move(o)), postgres(options.postgres, kAnswer, [this] { return stopping.load(); }) {}
+
+  void loop();
+  bool turn();
+  bool index_shard(unsigned shard);
+  void reindex(IndexRows& index, const std::vector<IndexRows::Place>& targets);
+  void set_trouble(const std::string& why);
+
+  const SearchReaderOptions options;
+  PgSession postgres;
+  std::thread thread;
+  std::chrono::milliseconds retry{0};
+  std::atomic<bool> stopping{false};
+  std::atomic<std::uint64_t> indexed{0}, failures{0};
+  std::atomic<std::int64_t> oldest_ns{0};
+  std::int64_t oldest_of_turn = 0;
+
+  mutable std::mutex mutex;  // leaf lock: guards all below
+  std::condition_variable wake, synced;
+  std::string down;
+  std::uint64_t sync_wanted = 0, sync_done = 0;
+};
+
+void SearchReader::Impl::set_trouble(const std::string& why) {
+  std::string before;
+  {
+    std::lock_guard lock(mutex);
+    before = std::exchange(down, why);
+  }
+  if (before.empty() && !why.empty()) log::warn("search_waits", "reason={}", log::quote(why));
+  if (!before.empty() && why.empty()) log::info("search_goes_on", "index={}", "message_search");
+}
+
+void SearchReader::Impl::loop() {
+  while (!stopping) {
+    std::uint64_t sync = 0;
+    {
+      std::lock_guard lock(mutex);
+      sync = sync_wanted;
+    }
+    bool more = false, good = false;
+    try {
+      more = turn();
+      good = true;
+      retry = 0ms;
+      set_trouble({});
+    } catch (const PgError& error) {
+      if (stopping) break;
+      failures.fetch_add(1, std::memory_order_relaxed);
+      set_trouble(error.what());
+    }
+    if (more) continue;
+    std::unique_lock lock(mutex);
+    if (good) {
+      sync_done = sync;
+      synced.notify_all();
+      wake.wait_for(lock, options.idle_wait, [&] { return stopping || sync_wanted != sync_done; });
+    } else {
+      retry = std::clamp(retry * 2, options.retry_min, options.retry_max);
+      wake.wait_for(lock, retry, [&] { return stopping.load(); });
+    }
+  }
+}
+
+bool SearchReader::Impl::turn() {
+  if (!postgres.connected()) postgres.connect();
+  bool more = false;
+  oldest_of_turn = 0;
+  for (unsigned shard = 0; shard < options.shards && !stopping; ++shard) more |= index_shard(shard);
+  oldest_ns.store(oldest_of_turn, std::memory_order_relaxed);
+  return more;
+}
+
+/// Indexes what comes next of a shard; true if there is more. One flusher at a time commits a shard's entries in their
+/// order, so nothing can appear below flush_progress later.
+bool SearchReader::Impl::index_shard(unsigned shard) {
+  const std::string number = std::to_string(shard);
+  const PgRows seen = postgres.query(
+      "select f.counter, f.incarnation, coalesce(s.counter, 0) from flush_progress f left join search_progress s on "
+      "s.shard = f.shard where f.shard = $1",
+      {number});
+  if (seen.size() == 0 || seen.u64(0, 0) <= seen.u64(0, 2)) return false;
+  const std::uint64_t archived = seen.u64(0, 0), from = seen.u64(0, 2);
+
+  PgTransaction change(postgres);
+  postgres.query("set transaction isolation level repeatable read");
+  const PgRows rows = postgres.query(
+      "select pos, tenant_id, conv, seq, ts_ns, kind, flags, body->>'text', body->>'target' from message where pos >= "
+      "$1 and pos < $2 and (pos >> 12) % $3 = $4 order by pos limit $5",
+      {std::to_string(redis::position(from + 1, 0)), std::to_string(redis::position(archived + 1, 0)),
+       std::to_string(options.shards), number, std::to_string(kRows)});
+  const bool more = static_cast<std::size_t>(rows.size()) == kRows;
+  int count = rows.size();
+  std::uint64_t upto = archived;
+  if (more) {  // the last entry may be cut: it comes next time
+    const std::uint64_t cut = redis::counter_of(rows.u64(count - 1, 0));
+    while (count > 0 && redis::counter_of(rows.u64(count - 1, 0)) == cut) --count;
+    upto = redis::counter_of(rows.u64(count - 1, 0));
+    const std::int64_t oldest = rows.i64(count, 4);
+    if (oldest_of_turn == 0 || oldest < oldest_of_turn) oldest_of_turn = oldest;
+  }
+
+  IndexRows index;
+  std::vector<IndexRows::Place> targets;
+  for (int i = 0; i < count; ++i) {
+    index.add(rows, i);
+    if (changes_another(static_cast<EntryType>(rows.i64(i, 5))) && !rows.null(i, 8))
+      targets.emplace_back(rows.u64(i, 2), rows.u64(i, 8));
+  }
+  reindex(index, targets);
+  index.write(postgres);
+  const PgRows moved = postgres.query(
+      "insert into search_progress as s (shard, incarnation, counter, updated_ns) values ($1, $2, $3, $4) on conflict "
+      "(shard) do update set incarnation = excluded.incarnation, counter = excluded.counter, updated_ns = "
+      "excluded.updated_ns where s.counter = $5",
+      {number, std::to_string(seen.u64(0, 1)), std::to_string(upto), std::to_string(wall_ns()), std::to_string(from)});
+  if (moved.affected() != 1) throw PgError(PgError::Kind::kOther, "another search reader is at work");
+  change.commit();
+  indexed.fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
+  return more;
+}
+
+/// What edits and recalls changed: their targets leave the index, and come back with the text that they have now.
+void SearchReader::Impl::reindex(IndexRows& index, const std::vector<IndexRows::Place>& targets) {
+  PgArray convs, seqs;
+  std::size_t count = 0;
+  for (const IndexRows::Place& target : targets) {
+    if (index.contains(target)) continue;  // it is new itself
+    convs.add(target.first);
+    seqs.add(target.second);
+    ++count;
+  }
+  if (count == 0) return;
+  const std::vector<std::string> places = {convs.finish(), seqs.finish()};
+  postgres.query(
+      "delete from message_search s using unnest($1::bigint[], $2::bigint[]) as k (conv, seq) where s.conv = k.conv "
+      "and "
+      "s.seq = k.seq",
+      places);
+  const PgRows rows = postgres.query(
+      "select m.pos, m.tenant_id, m.conv, m.seq, m.ts_ns, m.kind, m.flags, m.body->>'text' from message m join "
+      "unnest($1::bigint[], $2::bigint[]) as k (conv, seq) on m.conv = k.conv and m.seq = k.seq",
+      places);
+  for (int i = 0; i < rows.size(); ++i) index.add(rows, i);
+}
+
+SearchReader::SearchReader(SearchReaderOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+SearchReader::~SearchReader() { stop(); }
+
+void SearchReader::start() {
+  impl_->thread = std::thread([impl = impl_.get()] {
+    ::pthread_setname_np(::pthread_self(), "store-search");
+    impl->loop();
+  });
+}
+
+void SearchReader::stop() {
+  if (!impl_->thread.joinable()) return;
+  {
+    std::lock_guard lock(impl_->mutex);
+    impl_->stopping = true;
+  }
+  impl_->wake.notify_all();
+  impl_->thread.join();
+}
+
+SearchReader::Stats SearchReader::stats() const {
+  Stats stats;
+  stats.indexed = impl_->indexed.load(std::memory_order_relaxed);
+  stats.failures = impl_->failures.load(std::memory_order_relaxed);
+  const std::int64_t oldest = impl_->oldest_ns.load(std::memory_order_relaxed);
+  if (oldest != 0) stats.lag_seconds = std::max(0.0, static_cast<double>(wall_ns() - oldest) * 1e-9);
+  return stats;
+}
+
+std::string SearchReader::trouble() const {
+  std::lock_guard lock(impl_->mutex);
+  return impl_->down;
+}
+
+bool SearchReader::request_sync(std::chrono::milliseconds patience) {
+  std::unique_lock lock(impl_->mutex);
+  const std::uint64_t mine = ++impl_->sync_wanted;
+  impl_->wake.notify_all();
+  return impl_->synced.wait_for(lock, patience, [&] { return impl_->sync_done >= mine; });
+}
+
+}  // namespace parley::store::standard
