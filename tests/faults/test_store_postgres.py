@@ -7,7 +7,7 @@ from parley_test.plugin import scale
 from parley_test.proxy import DOWN, UP
 from stand import Stand, Watch
 
-FLUSH_POINTS = ["flush.after_copy", "flush.before_commit", "flush.after_commit"]
+FLUSH_POINTS = ["flush.after_copy", "flush.before_commit", "flush.after_commit"]  # flush.after_trim: the soak, since trimming comes 10 s later
 
 
 def stable_of(client) -> int:
