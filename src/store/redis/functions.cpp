@@ -26,6 +26,8 @@ Keys::Keys(std::string_view prefix, unsigned shard)
       proj(base + "proj"),
       closed(base + "closed") {}
 
+Command load_library_command() { return {"FUNCTION", "LOAD", "REPLACE", kLibrarySource}; }
+
 std::string conversation_id(ConversationId conv) {
   std::string bytes;
   put(bytes, conv.value, 8);

@@ -37,6 +37,8 @@ namespace parley::store::redis {
 /// Source of the library, for load_library() (setup.hpp). Its name changes with its formats.
 extern const char* const kLibrarySource;
 inline constexpr std::string_view kLibraryName = "parley_j1";
+/// For after a Redis came back without its functions.
+Command load_library_command();
 
 inline constexpr std::size_t kBatchItemsMax = 4096;
 inline constexpr std::size_t kResultBytes = 26;
