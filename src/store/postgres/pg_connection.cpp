@@ -169,9 +169,13 @@ void PgConnection::connect() {
       connection_.get(), [](void*, const char*) {}, nullptr);
   if (PQsetnonblocking(connection_.get(), 1) != 0) lose(PQerrorMessage(connection_.get()));
   const std::string limit = std::to_string(options_.statement.count());
-  std::string setup = "set statement_timeout = " + limit + "; set idle_in_transaction_session_timeout = " + limit +
-                      "; set timezone = 'UTC'; set bytea_output = hex; set standard_conforming_strings = on";
-  if (options_.read_only) setup += "; set default_transaction_read_only = on";
+  std::string setup =
+      "set statement_timeout = " + limit + "; set idle_in_transaction_session_timeout = " + limit +
+      "; set timezone = 'UTC'; set bytea_output = hex; set standard_conforming_strings = on; set jit = off";
+  // Plans are kept for long. A month that was empty when its pages were planned must not be read as a whole later, and
+  // the newest page of a long conversation must not begin with sorting all of it.
+  if (options_.read_only)
+    setup += "; set default_transaction_read_only = on; set enable_seqscan = off; set enable_sort = off";
   try {
     simple(setup);
   } catch (...) {
