@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/asio/steady_timer.hpp>
@@ -129,6 +130,8 @@ class Daemon {
                       [this](TenantId tenant) { service_->tenant_changed(tenant); },
                       [this](TenantId tenant) { return service_->online(tenant); },
                       [this](AgentId agent) { service_->revoke(agent); }};
+    deps.movable = store_->movable();
+    deps.stop = [] { ::kill(::getpid(), SIGTERM); };
     api_ = std::make_unique<net::Api>(std::move(deps));
     api_->register_routes(open_);
     api_->register_admin_routes(admin_);

@@ -17,6 +17,7 @@
 #include "parley/session/identity.hpp"
 #include "parley/store/database.hpp"
 #include "parley/store/journal.hpp"
+#include "parley/store/movable.hpp"
 #include "parley/tenant/tokens.hpp"
 
 namespace parley::net {
@@ -35,6 +36,8 @@ struct ApiDeps {
   std::function<bool(TenantId)> online;            ///< is an agent there for visitors
   std::function<void(AgentId)> revoke;             ///< the agent's live sessions must end
   std::function<std::int64_t()> now_ns = wall_ns;  ///< wall clock; tests set it
+  store::Movable* movable = nullptr;               ///< null: the store cannot be moved
+  std::function<void()> stop{};                    ///< begins the orderly end of the daemon; any thread
 };
 
 /// The REST interface of docs/openapi.yaml under /api/v1, and the one of the command line on data/admin.sock.

@@ -7,6 +7,8 @@
 
 namespace parley::store {
 
+class Movable;
+
 /// Where a daemon keeps everything: the journal of its conversations and the database of its entities. One process owns
 /// it. open_sqlite_store() is the embedded one, open_standard_store() keeps them in Redis and PostgreSQL.
 class Store {
@@ -42,6 +44,8 @@ class Store {
     std::uint64_t redis_reconnects = 0;  ///< since the start
   };
   virtual Stats stats() const = 0;  ///< any thread
+  /// Null: this kind of store cannot be moved to another one.
+  virtual Movable* movable() { return nullptr; }
 };
 
 }  // namespace parley::store

@@ -32,6 +32,7 @@ void Api::register_routes(Router& open) {
 void Api::register_admin_routes(Router& admin) {
   api::Routes routes(admin, impl_->context, impl_->admin_routes);
   api::add_admin_routes(routes);
+  api::add_move_routes(routes);
 }
 
 std::vector<std::string> Api::routes() const {

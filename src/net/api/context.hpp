@@ -116,5 +116,6 @@ void add_token_routes(Routes& routes);
 void add_conversation_routes(Routes& routes);
 void add_tenant_routes(Routes& routes);
 void add_admin_routes(Routes& routes);
+void add_move_routes(Routes& routes);
 
 }  // namespace parley::net::api

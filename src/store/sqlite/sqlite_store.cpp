@@ -6,6 +6,8 @@
 
 #include "folder.hpp"
 #include "migrations.hpp"
+#include "moved.hpp"
+#include "parley/store/movable.hpp"
 #include "readers.hpp"
 #include "sqlite_database.hpp"
 #include "sqlite_journal.hpp"
@@ -33,12 +35,13 @@ Connection::Options connection_options(const SqliteOptions& options) {
   return out;
 }
 
-class SqliteStore final : public Store {
+class SqliteStore final : public Store, public Movable {
  public:
   explicit SqliteStore(const SqliteOptions& options) : folder_(options.folder), file_(folder_.file("parley.db")) {
     Connection::Options connection = connection_options(options);
     {
       Connection schema(file_, connection);
+      refuse_if_moved(schema, options.folder);
       migrate(schema, migrations());
     }
     connection.cache_kib = kWriterCacheKib;
@@ -62,6 +65,22 @@ class SqliteStore final : public Store {
     writer_->stop();
   }
   Stats stats() const override { return writer_->stats(); }
+
+  Movable* movable() override { return this; }
+  asio::awaitable<Result<std::uint64_t>> freeze(std::uint64_t token, std::chrono::milliseconds time) override {
+    using R = Result<std::uint64_t>;
+    return call_on<R, WriterView>(*writer_,
+                                  [this, token, time](WriterView&) -> R { return writer_->freeze(token, time); });
+  }
+  asio::awaitable<Result<>> thaw(std::uint64_t token) override {
+    return call_on<Result<>, WriterView>(*writer_,
+                                         [this, token](WriterView&) -> Result<> { return writer_->thaw(token); });
+  }
+  asio::awaitable<Result<>> retire(std::uint64_t token, std::string place) override {
+    return call_on<Result<>, WriterView>(*writer_, [this, token, place = std::move(place)](WriterView&) -> Result<> {
+      return writer_->retire(token, place);
+    });
+  }
 
  private:
   Folder folder_;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "moved.hpp"
+#include "parley/base/bytes.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/base/fault_point.hpp"
 
@@ -25,6 +27,7 @@ constexpr std::int64_t kReserveMs = 3000;
 constexpr std::int64_t kReserveStepMs = 1000;
 constexpr std::size_t kOthersMax = 65536;  // calls, and jobs, that may wait
 constexpr std::size_t kItemOverhead = 256;
+constexpr const char* kFrozen = "the store is being moved to another place; try again in a moment";
 
 std::size_t bytes_of(const std::vector<Append>& items) {
   std::size_t bytes = 0;
@@ -169,6 +172,8 @@ void Writer::set_health(std::string reason) {
 }
 
 Writer::Clock::time_point Writer::next_due() {
+  if (retired_) return Clock::now() + kMarksDelay;
+  if (frozen()) return frozen_until_;
   Clock::time_point due = sweep_due_;
   if (appender_.conversations().dirty() > 0) due = std::min(due, std::max(flush_due_, retry_at_));
   if (marks_.pending()) due = std::min(due, std::max(marks_due_, retry_at_));
@@ -201,16 +206,21 @@ void Writer::loop() {
   pthread_setname_np(pthread_self(), "store-write");
   std::vector<Submit> batch;
   while (wait_for_work(batch)) {
-    if (!batch.empty()) commit_batch(batch);
+    if (!batch.empty()) frozen() ? refuse(batch, SqlError(SqlError::Kind::kBusy, kFrozen)) : commit_batch(batch);
     run_calls();
     run_jobs();
     upkeep();
   }
-  if (!recovered()) return;
-  write_marks();
-  write_snowflake_mark();
+  if (!retired_ && recovered()) write_everything();
+}
+
+/// What is behind the log or waits; false if not all of it could be written.
+bool Writer::write_everything() {
   retry_at_ = Clock::time_point();
   while (appender_.conversations().dirty() > 0 && retry_at_ == Clock::time_point()) flush_slice();
+  write_marks();
+  write_snowflake_mark();
+  return retry_at_ == Clock::time_point();
 }
 
 bool Writer::recovered() {
@@ -352,6 +362,13 @@ void Writer::run_jobs() {
   };
   std::unique_ptr<Job> job = next();
   if (!job) return;
+  if (frozen()) {
+    for (; job; job = next()) {
+      job->fail(Error(Errc::kUnavailable, kFrozen));
+      job->finish();
+    }
+    return;
+  }
   try {
     begin_.run();
     for (; job; job = Clock::now() < end ? next() : nullptr) {
@@ -379,10 +396,44 @@ void Writer::run_jobs() {
   for (auto& finished : done) finished->finish();
 }
 
+Result<std::uint64_t> Writer::freeze(std::uint64_t token, std::chrono::milliseconds time) {
+  if (retired_) return Error(Errc::kGone, "the store has been moved to another place");
+  if (token != 0 && (!frozen() || token != freeze_token_)) return Error(Errc::kConflict, "that freeze has ended");
+  if (!frozen() && !write_everything())
+    return Error(Errc::kUnavailable, "what is behind the journal could not be written");
+  if (token == 0) {
+    do freeze_token_ = random_u64();
+    while (freeze_token_ == 0);
+  }
+  frozen_until_ = Clock::now() + time;
+  return freeze_token_;
+}
+
+Result<> Writer::thaw(std::uint64_t token) {
+  if (token == freeze_token_) frozen_until_ = Clock::time_point();
+  return {};
+}
+
+Result<> Writer::retire(std::uint64_t token, const std::string& place) {
+  if (retired_) return Error(Errc::kGone, "the store has been moved to another place");
+  if (!frozen() || token != freeze_token_) return Error(Errc::kConflict, "that freeze has ended");
+  try {
+    Transaction change(db_);
+    note_moved(db_, place);
+    change.commit();
+  } catch (const SqlError& error) {
+    db_.rollback();
+    settle();
+    return error_of(error);
+  }
+  retired_ = true;
+  return {};
+}
+
 void Writer::upkeep() {
   const Clock::time_point now = Clock::now();
   Conversations& conversations = appender_.conversations();
-  if (stale_memory_ || now < retry_at_) return;
+  if (stale_memory_ || now < retry_at_ || frozen()) return;
   if (dirty_seen_ == 0) flush_due_ = now + kFlushDelay;
   if (flush_is_due(now) && !messages_wait()) flush_slice();
   dirty_seen_ = conversations.dirty();

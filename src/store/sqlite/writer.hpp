@@ -51,6 +51,11 @@ class Writer {
   Journal::Health health() const;
   Store::Stats stats() const;
 
+  // Called through enqueue(), for what Movable promises:
+  Result<std::uint64_t> freeze(std::uint64_t token, std::chrono::milliseconds time);
+  Result<> thaw(std::uint64_t token);
+  Result<> retire(std::uint64_t token, const std::string& place);
+
  private:
   struct Submit {
     Reactor* home;
@@ -71,6 +76,8 @@ class Writer {
   void run_calls();
   void run_jobs();
   void upkeep();
+  bool frozen() const { return retired_ || Clock::now() < frozen_until_; }
+  bool write_everything();
   bool flush_is_due(Clock::time_point now) const;
   bool messages_wait() const;
   void flush_slice();
@@ -95,6 +102,9 @@ class Writer {
   std::size_t dirty_seen_ = 0;
   Clock::time_point flush_due_, marks_due_, sweep_due_, retry_at_;
   std::uint64_t sweep_from_ = 0;
+  Clock::time_point frozen_until_;
+  std::uint64_t freeze_token_ = 0;
+  bool retired_ = false;  // the store lives elsewhere now
 
   mutable std::mutex mutex_;  // leaf lock: guards all below
   std::condition_variable wake_;
