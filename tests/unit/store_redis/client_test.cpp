@@ -425,17 +425,17 @@ TEST(RedisClient, LeavesWhoDoesNotSpeakTheProtocol) {
 
 TEST(RedisClient, LeavesAServerThatSendsGarbageOrAnswersUnaskedAndReplaysElsewhere) {
   FakeServer server([](int fd, int nth) {
-    FakeServer::sign_in(fd);
-    if (nth == 1) {
-      FakeServer::say(fd, "+unasked\r\n");
-    } else if (nth == 0) {
+    FakeServer::read_until(fd, "PING\r\n");
+    // Both at once: later it could be taken for the answer to the next command.
+    FakeServer::say(fd, nth == 1 ? "+PONG\r\n+unasked\r\n" : "+PONG\r\n");
+    if (nth == 0) {
       FakeServer::read_until(fd, "first\r\n");
       FakeServer::say(fd, "+one\r\n*2\r\n$3\r\nabc\r\n\x01\x02\x03garbage\r\n");
     } else if (nth == 2) {
       FakeServer::read_until(fd, "second\r\n");
       FakeServer::say(fd, "$100\r\nhalf an answer");
       return;
-    } else {
+    } else if (nth > 2) {
       FakeServer::read_until(fd, "second\r\n");
       FakeServer::say(fd, "+two\r\n");
     }
