@@ -24,6 +24,8 @@ struct PostgresDatabaseOptions {
 /// than
 ///         one attempt to connect. A connection that died while it was idle costs nothing but a new one.
 /// Errors: as Database. kUnavailable of a write: its outcome is unknown.
+/// Plans:  readers never read a whole table and never sort where an index gives the order. A statement that finds its
+///         rows by one index and orders them by a column of another must therefore hide that column (`order by x + 0`).
 class PostgresDatabase : public Database {
  public:
   using Database::Job;
