@@ -1,0 +1,29 @@
+#include "shards.hpp"
+
+#include <boost/crc.hpp>
+#include <cstring>
+
+#include "journal_shared.hpp"
+#include "parley/base/clock.hpp"
+#include "parley/base/snowflake.hpp"
+
+namespace parley::store::standard {
+
+unsigned shard_of(TenantId tenant, ConversationId conv, unsigned shards) noexcept {
+  if (shards <= 1) return 0;
+  unsigned char bytes[9];
+  std::memcpy(bytes, &tenant.value, 8);  // little endian, as everywhere in the journal
+  bytes[8] = static_cast<unsigned char>(conv.value & 63);
+  boost::crc_32_type crc;
+  crc.process_bytes(bytes, sizeof bytes);
+  return crc.checksum() % shards;
+}
+
+bool JournalShared::is_young(ConversationId conv) const {
+  constexpr std::int64_t kYoungMs = 15 * 60'000;
+  const std::int64_t minted_ms = static_cast<std::int64_t>(conv.value >> 22) + Snowflake::kEpochMs;
+  const std::int64_t now_ms = to_ms(wall_ns());
+  return minted_ms > recovered_ms && minted_ms > now_ms - kYoungMs;
+}
+
+}  // namespace parley::store::standard
