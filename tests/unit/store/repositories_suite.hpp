@@ -2,11 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <ostream>
 
 #include "parley/store/repositories.hpp"
 
 /// What every engine must do with the SQL of the entities. A test binary includes this once and names its engine:
-/// INSTANTIATE_TEST_SUITE_P(Sqlite, RepositoriesTest, ::testing::Values(&make_engine));
+/// INSTANTIATE_TEST_SUITE_P(Sqlite, RepositoriesTest, ::testing::Values(EngineKind{"sqlite", &make_engine}));
 namespace parley::store::test {
 
 /// An empty, migrated database and a connection to it.
@@ -15,11 +16,15 @@ class Engine {
   virtual ~Engine() = default;
   virtual Sql& sql() = 0;
 };
-using MakeEngine = std::unique_ptr<Engine> (*)();
+struct EngineKind {
+  const char* name;
+  std::unique_ptr<Engine> (*make)();
+};
+inline void PrintTo(const EngineKind& kind, std::ostream* out) { *out << kind.name; }  // in the names of tests
 
-class RepositoriesTest : public ::testing::TestWithParam<MakeEngine> {
+class RepositoriesTest : public ::testing::TestWithParam<EngineKind> {
  protected:
-  RepositoriesTest() : engine(GetParam()()), sql(engine->sql()) {
+  RepositoriesTest() : engine(GetParam().make()), sql(engine->sql()) {
     tenants::insert(sql, tenant(1, "one"));
     tenants::insert(sql, tenant(2, "two"));
     accounts::insert(sql, account(5, "a@example.org"));

@@ -18,7 +18,7 @@ class SqliteEngine final : public Engine {
 };
 std::unique_ptr<Engine> make_engine() { return std::make_unique<SqliteEngine>(); }
 
-INSTANTIATE_TEST_SUITE_P(Sqlite, RepositoriesTest, ::testing::Values(&make_engine));
+INSTANTIATE_TEST_SUITE_P(Sqlite, RepositoriesTest, ::testing::Values(EngineKind{"sqlite", &make_engine}));
 
 }  // namespace
 }  // namespace parley::store::test

@@ -14,7 +14,7 @@ class PostgresEngine final : public Engine {
 };
 std::unique_ptr<Engine> make_engine() { return std::make_unique<PostgresEngine>(); }
 
-INSTANTIATE_TEST_SUITE_P(Postgres, RepositoriesTest, ::testing::Values(&make_engine));
+INSTANTIATE_TEST_SUITE_P(Postgres, RepositoriesTest, ::testing::Values(EngineKind{"postgres", &make_engine}));
 
 }  // namespace
 }  // namespace parley::store::test
