@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <thread>
 
 #include "parley/base/clock.hpp"
@@ -23,6 +24,7 @@
 #include "parley/session/service.hpp"
 #include "parley/store/repositories.hpp"
 #include "parley/store/sqlite_store.hpp"
+#include "parley/store/standard_store.hpp"
 #include "parley/tenant/tokens.hpp"
 
 namespace parley::app {
@@ -33,6 +35,7 @@ using std::chrono::milliseconds;
 constexpr unsigned kReactorsMax = 14;  // 4 bits of an id name the thread; the last number is for REST
 constexpr unsigned kRestGenerator = 15;
 constexpr milliseconds kCloseDeadline{5000};
+constexpr int kLostStoreExit = 3;  // a supervisor may start us again
 
 log::Level level_of(std::string_view name) {
   constexpr std::pair<std::string_view, log::Level> levels[] = {
@@ -116,6 +119,7 @@ class Daemon {
       });
       pointers_.push_back(reactors_.back().get());
     }
+    store_->attach(pointers_);
     service_ = session::make_service(session::ServiceDeps{
         pointers_, store_->journal(), store_->database(), signer_, *identities_, cpu_, settings_, metrics_,
         store_->snowflake_floor_ms(), [this](std::int64_t ms) { store_->reserve_snowflakes(ms); }});
@@ -157,6 +161,12 @@ class Daemon {
               settings_.ops.listen, server_->ops_port(), reactors_.size(), log::quote(settings_.store.folder.string()));
   }
 
+  /// Why this process may not use its store any more, if so.
+  std::optional<std::string> lost_store() const {
+    const store::Journal::Health health = store_->journal().health();
+    return health.lost ? std::optional(health.reason) : std::nullopt;
+  }
+
   void stop(const sigset_t& signals) {
     draining_.store(true);
     log::info("draining", "sessions={} over_ms={}", service_->live_sessions(), settings_.server.drain.count());
@@ -167,6 +177,7 @@ class Daemon {
     if (patient) wait_until([this] { return service_->live_sessions() == 0; }, kCloseDeadline, signals);
     server_->close_all(patient ? kCloseDeadline : milliseconds(0));
     wait_until([this] { return server_->connections() == 0; }, kCloseDeadline, signals);
+    store_->drain();
     stop_reactors();
     cpu_.stop();
     store_->stop();
@@ -178,14 +189,30 @@ class Daemon {
   /// A folder that is locked, unreadable or of a newer version can never work: like wrong configuration, it ends the
   /// start with exit code 2.
   static std::unique_ptr<store::Store> open_store(const config::Settings& settings) {
-    store::SqliteOptions options;
-    options.folder = settings.store.folder;
-    options.readers = settings.store.readers;
     try {
-      return store::open_sqlite_store(options);
+      return settings.store.standard() ? open_standard(settings) : open_embedded(settings);
     } catch (const std::runtime_error& e) {
       throw config::ConfigError(e.what());
     }
+  }
+  static std::unique_ptr<store::Store> open_embedded(const config::Settings& settings) {
+    store::SqliteOptions options;
+    options.folder = settings.store.folder;
+    options.readers = settings.store.readers;
+    return store::open_sqlite_store(options);
+  }
+  static std::unique_ptr<store::Store> open_standard(const config::Settings& settings) {
+    store::StandardOptions options;
+    options.folder = settings.store.folder;
+    options.readers = settings.store.readers;
+    options.redis_url = settings.redis.url;
+    options.redis_prefix = settings.redis.prefix;
+    options.shards = settings.redis.shards;
+    options.backlog_bytes_max = settings.redis.backlog_bytes_max;
+    options.lease = settings.redis.lease;
+    options.postgres = settings.postgres.url;
+    options.search = settings.postgres.search;
+    return store::open_standard_store(options);
   }
 
   void stop_reactors() {
@@ -281,8 +308,27 @@ class Daemon {
                             [this] { return static_cast<double>(store_->stats().commit_ns_sum) / 1e9; });
     metrics_.gauge_callback("parley_journal_wal_bytes", "Size of the write-ahead log.", {},
                             [this] { return static_cast<double>(store_->stats().wal_bytes); });
+    if (settings_.store.standard()) register_archive_metrics();
     metrics_.gauge_callback("parley_cpu_queue_depth", "Jobs that wait for the pool of password hashing and word lists.",
                             {}, [this] { return static_cast<double>(cpu_.depth()); });
+  }
+
+  void register_archive_metrics() {
+    const auto gauge = [this](const char* name, const char* help, auto member) {
+      metrics_.gauge_callback(name, help, {}, [this, member] { return static_cast<double>(store_->stats().*member); });
+    };
+    using Stats = store::Store::Stats;
+    gauge("parley_archive_backlog_items", "Journal entries that are not in PostgreSQL yet.", &Stats::backlog_items);
+    gauge("parley_archive_backlog_bytes", "Memory that they take in Redis.", &Stats::backlog_bytes);
+    gauge("parley_archive_flush_lag_seconds", "Age of the oldest of them.", &Stats::flush_lag_seconds);
+    gauge("parley_archive_flushed_items", "Entries written to PostgreSQL since the start.", &Stats::flushed_items);
+    gauge("parley_archive_flush_failures", "Flushes that failed and were tried again, since the start.",
+          &Stats::flush_failures);
+    gauge("parley_archive_dead_letters", "Entries that PostgreSQL refused; see parley dead-letters.",
+          &Stats::dead_letters);
+    gauge("parley_archive_search_lag_seconds", "Age of the oldest entry that search does not find yet.",
+          &Stats::search_lag_seconds);
+    gauge("parley_redis_reconnects", "Connections to Redis made anew since the start.", &Stats::redis_reconnects);
   }
 
   const config::Settings settings_;
@@ -310,9 +356,15 @@ int run_daemon(const config::Settings& settings) {
   raise_file_limit();
   Daemon daemon(settings);
   daemon.start();
+  constexpr timespec kLook{1, 0};
   for (;;) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) == 0 && signal != SIGHUP) break;
+    const int signal = sigtimedwait(&signals, nullptr, &kLook);
+    if (signal == SIGTERM || signal == SIGINT) break;
+    if (const std::optional<std::string> why = daemon.lost_store()) {
+      log::error("store_lost", "reason={}", log::quote(*why));
+      daemon.stop(signals);
+      return kLostStoreExit;
+    }
   }
   daemon.stop(signals);
   return 0;
