@@ -170,7 +170,7 @@ void FlushBatch::add_item(const FlushEntry& entry, const FlushItem& item, std::s
   if (item.result.seq != meta.head + 1) {
     if (!PARLEY_BROKEN("flush_swallows")) {
       throw ShardStopped("hole: " + place_text(meta.id, item.result.seq) + " in journal entry " + entry.id() +
-                         ", but archived are only " + std::to_string(meta.head));
+                         " comes right after seq " + std::to_string(meta.head));
     }
   }
   if (meta.epoch.empty()) {
