@@ -1,4 +1,4 @@
-// How fast a backlog of the standard store becomes rows: flush_bench [items] [fsync: on|off]
+// How fast a backlog of the standard store becomes rows: flush_bench [items] [fsync: on|off] [items of a transaction]
 // Starts a Redis and a PostgreSQL of its own, fills the journal (300-byte bodies, 2,000 conversations, 256 items an
 // entry), then times the flusher and the search reader.
 #include <signal.h>
@@ -122,6 +122,7 @@ int main(int argc, char** argv) {
   options.prefix = "bench";
   options.postgres = conninfo;
   options.owner_token = "1:bench";
+  if (argc > 3) options.batch_items = std::strtoull(argv[3], nullptr, 10);
   standard::Flusher flusher(options, {});
   time_of("flush", items, [&] {
     flusher.start();
@@ -148,6 +149,7 @@ int main(int argc, char** argv) {
   PgOptions how;
   how.conninfo = conninfo;
   PgConnection sql(how);
+  sql.execute("analyze");
   for (const char* words : {"refund", "chat about", "123456", "nothing like it"}) {
     const Clock::time_point begin = Clock::now();
     standard::SearchQuery query;

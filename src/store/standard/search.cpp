@@ -52,17 +52,19 @@ class Walk {
 
  private:
   std::vector<SqlRow> candidates(std::uint64_t before) {
-    // The times let PostgreSQL look into the right partition only.
+    // First the newest that may match, then their texts. The times let PostgreSQL look into the right partition only.
     std::string statement =
-        "select s.pos, m.conv, m.seq, m.ts_ns, m.body->>'text' from message_search s join message m on m.conv = s.conv "
-        "and m.seq = s.seq and m.ts_ns = s.ts_ns where s.tokens @> ?::integer[] and s.tenant_id = ? and s.pos < ? and "
-        "m.body is not null";
+        "select s.pos, m.conv, m.seq, m.ts_ns, m.body->>'text' from (select pos, conv, seq, ts_ns from message_search "
+        "where tokens @> ?::integer[] and tenant_id = ? and pos < ? order by pos desc limit ?) s left join message m "
+        "on "
+        "m.conv = s.conv and m.seq = s.seq and m.ts_ns = s.ts_ns";
     if (!query_.internal) statement += " and m.audience = 0";
-    statement += " order by s.pos desc limit ?";
+    statement += " order by s.pos desc";
     return sql_.query(statement, {tokens_, num(query_.tenant.value), num(before), std::int64_t{kCandidates}});
   }
 
   void add(const SqlRow& row, Match wanted, SearchPage& page) {
+    if (row.null(4)) return;  // recalled since it was indexed, or not for this reader
     const std::string text = row.text(4);
     const FoldedText folded = fold_text(text);
     if (match(folded.text, folded_) != wanted) return;

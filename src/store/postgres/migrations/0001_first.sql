@@ -307,6 +307,7 @@ create table message_search (
 ) partition by range (ts_ns);
 create index message_search_tokens on message_search using gin (tokens);
 create index message_search_conv_seq on message_search (conv, seq);
+create index message_search_newest on message_search (tenant_id, pos);  -- for pairs that stand in many texts
 create table message_search_default partition of message_search default;
 
 -- Items of the journal that could not be archived, as they stood there.
