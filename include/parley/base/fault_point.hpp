@@ -5,7 +5,9 @@
 ///   PARLEY_BREAK=<behaviour>[,…]                                          deliberately wrong behaviours, to prove that
 ///   a test would notice them
 /// Points: journal.before_commit, journal.after_commit, session.after_decode, session.before_ack,
-/// session.before_fanout. Behaviours: skip_dedup, dedup_after_stages, ack_before_fsync.
+/// session.before_fanout; of the standard store flush.after_copy, flush.before_commit, flush.after_commit,
+/// flush.after_trim. Behaviours: skip_dedup, dedup_after_stages, ack_before_fsync, flush_from_end, trim_before_flush,
+/// flush_swallows.
 #ifdef PARLEY_FAULT_POINTS
 #include <atomic>
 #include <charconv>

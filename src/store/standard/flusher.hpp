@@ -20,7 +20,9 @@ struct FlusherOptions {
   /// Who flushes: "<fence>:<anything unique>". A flusher with a lower fence cannot take the place of this one, and this
   /// one ends the moment another has taken its place.
   std::string owner_token;
-  std::size_t batch_items = 5000;                             ///< of one transaction; a journal entry is never split
+  /// Of one transaction, at most; a journal entry is never split. A long backlog over 2,000 conversations went 1.6
+  /// times as fast with 20,000 as with 5,000, because their rows are written once per transaction.
+  std::size_t batch_items = 20'000;
   std::size_t batch_bytes = 16u << 20;                        ///< the same
   std::chrono::seconds keep_in_log{10};                       ///< how long flushed entries stay in the journal
   std::chrono::milliseconds idle_wait{50};                    ///< between rounds when there is little to flush
