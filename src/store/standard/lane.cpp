@@ -284,6 +284,7 @@ void JournalLane::send(unsigned number, BatchPtr batch) {
   writer.floor = batch->floor = shared_->counter(number);
   writer.now_s = wall_ns() / 1'000'000'000;
   batch->command = redis::encode_append(shared_->keys[number], writer, batch->items, notes);
+  batch->connection = connection_;
   batch->sent = std::chrono::steady_clock::now();
   redis::Command command = std::move(batch->command.command);
   batch->command.command.clear();
@@ -321,8 +322,10 @@ void JournalLane::handle_arrived(unsigned number) {
       refuse_waiting(Code::kJournalDown);
       return;
     }
-    const bool replayed = std::any_of(decoded->outcomes.begin(), decoded->outcomes.end(),
-                                      [](const Outcome& outcome) { return outcome.own_replay; });
+    // Items that a sender repeats with the same id are repeats, unless this very command may have run twice.
+    const bool replayed =
+        batch->connection != connection_ && std::any_of(decoded->outcomes.begin(), decoded->outcomes.end(),
+                                                        [](const Outcome& outcome) { return outcome.own_replay; });
     if (replayed) {
       shard.handling = true;
       run("replayed batch", handle_replay(number, batch, std::move(*decoded)));
@@ -671,7 +674,9 @@ void JournalLane::trouble(const std::string& what) {
 void JournalLane::changed(bool connected, const std::string& reason) {
   if (closed_) return;
   shared_->trouble(name_ + " connection", connected ? "" : "no connection to Redis: " + reason);
-  if (connected) pump_all();
+  if (!connected) return;
+  ++connection_;
+  pump_all();
 }
 
 void JournalLane::write_projections() {

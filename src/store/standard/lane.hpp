@@ -92,6 +92,7 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
     std::vector<Origin> origins;
     redis::AppendCommand command;  ///< without the command itself, once it is sent
     std::uint64_t floor = 0;
+    unsigned connection = 0;  ///< on which it was sent first
     std::chrono::steady_clock::time_point sent;
   };
   using BatchPtr = std::shared_ptr<Batch>;
@@ -162,7 +163,7 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   std::size_t queued_items_ = 0, queued_bytes_ = 0;
   Projections projections_;
   Journal::OnStable on_stable_;
-  unsigned tasks_ = 0, ticks_ = 0, projecting_ = 0;
+  unsigned tasks_ = 0, ticks_ = 0, projecting_ = 0, connection_ = 0;
   bool started_ = false, closed_ = false, troubled_ = false, deliver_posted_ = false, probing_ = false;
   std::atomic<std::uint64_t> reconnects_{0};
 };

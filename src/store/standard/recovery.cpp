@@ -7,7 +7,6 @@
 #include "body_codec.hpp"
 #include "epoch.hpp"
 #include "message_facts.hpp"
-#include "parley/base/bytes.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "postgres/archive.hpp"
@@ -71,33 +70,23 @@ class Recovery {
   void identify() {
     const redis::Reply meta = ask({"HMGET", meta_key(), "store_id", "shards", "format"});
     const std::string in_redis = meta.items.at(0).text, format = meta.items.at(2).text;
-    const std::string archived = archived_meta("store_id");
+    store_id_ = archived_meta("store_id");  // from the first migration
+    // Missing until the first start: this database has never been a store's archive.
+    const std::string known_shards = archived_meta("shards");
     const std::string shards = std::to_string(shared_.options.shards);
     if (!format.empty() && format != kFormat)
       throw std::runtime_error("store: " + redis_name() + " has the journal in format " + format +
                                ", and this program writes format " + kFormat + "; use the program that belongs to it");
-    if (archived.empty() && !in_redis.empty())
-      throw std::runtime_error("store: " + redis_name() + " belongs to a store that this PostgreSQL database knows " +
-                               "nothing of; name the database that belongs to it, or restore that from its backup");
-    if (!in_redis.empty() && in_redis != archived)
+    if (!in_redis.empty() && in_redis != store_id_)
       throw std::runtime_error("store: " + redis_name() + " and this PostgreSQL database belong to different stores (" +
-                               in_redis + ", " + archived + "); name two that belong together");
-    const std::string known = archived.empty() ? shards : archived_meta("shards");
-    if (known != shards)
-      throw std::runtime_error("store: this store has " + known +
-                               " shards, which is fixed with the first start; set "
-                               "store.shards to " +
-                               known);
-    lost_ = !archived.empty() && in_redis.empty();
+                               in_redis + ", " + store_id_ +
+                               "); name two that belong together, or restore the database from its backup");
+    if (!known_shards.empty() && known_shards != shards)
+      throw std::runtime_error("store: this store has " + known_shards +
+                               " shards, which is fixed with the first start; set store.shards to " + known_shards);
+    lost_ = !known_shards.empty() && in_redis.empty();
     // The archive first: a start that ends in between looks like a Redis that was lost, and that is repaired.
-    if (archived.empty()) {
-      store_id_ = new_store_id();
-      set_archived_meta("shards", shards);
-      set_archived_meta("incarnation", "1");
-      set_archived_meta("store_id", store_id_);
-    } else {
-      store_id_ = archived;
-    }
+    if (known_shards.empty()) set_archived_meta("shards", shards);
   }
 
   void look_at_shards() {
@@ -163,7 +152,8 @@ class Recovery {
       if (items[shard].size() == kRestoreAtOnce) restore(shard, items[shard]);
     }
     for (unsigned shard = 0; shard < shards_.size(); ++shard) restore(shard, items[shard]);
-    for (const SqlRow& row : archive_.query("select tenant_id, max(number) from conversation group by tenant_id", {})) {
+    for (const SqlRow& row :
+         archive_.query("select tenant_id, value from tenant_counter where name = 'conversation'", {})) {
       const std::string key = shared_.options.redis_prefix + ":numbers";
       const std::uint64_t next = row.u64(1) + kNumbersSkipped;
       if (number_of(ask({"HGET", key, row_text(row, 0)}).text) < next)
@@ -244,11 +234,6 @@ class Recovery {
   static std::string row_text(const SqlRow& row, std::size_t column) { return std::to_string(row.u64(column)); }
   static std::uint64_t number_of(const std::string& text) {
     return text.empty() ? 0 : std::strtoull(text.c_str(), nullptr, 10);
-  }
-  static std::string new_store_id() {
-    std::string hex = hex_encode(random_bytes(16));
-    for (const std::size_t at : {20u, 16u, 12u, 8u}) hex.insert(at, "-");
-    return hex;
   }
   std::string archived_meta(const std::string& key) {
     const auto rows = archive_.query("select value from store_meta where key = ?", {key});

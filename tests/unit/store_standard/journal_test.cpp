@@ -1,0 +1,9 @@
+#include "standard_fixture.hpp"
+
+namespace parley::store::test {
+namespace {
+using Fixture = StandardStoreTest;
+}
+}  // namespace parley::store::test
+
+#include "unit/store/journal_contract.hpp"
