@@ -4,6 +4,7 @@
 
 #include "epoch.hpp"
 #include "parley/base/clock.hpp"
+#include "parley/base/fault_point.hpp"
 #include "parley/obs/log.hpp"
 #include "postgres/archive.hpp"
 #include "redis/setup.hpp"
@@ -290,6 +291,7 @@ void JournalLane::send(unsigned number, BatchPtr batch) {
   batch->command.command.clear();
   Shard& shard = shards_[number];
   ++shard.in_flight;
+  PARLEY_FAULT_POINT("journal.before_commit");
   const bool taken =
       appends_->send(std::move(command), redis::OnLoss::kReplay, [this, number, batch](Result<redis::Reply> reply) {
         if (!reply || closed_) return;  // closed: never answered
@@ -347,6 +349,7 @@ asio::awaitable<void> JournalLane::handle_replay(unsigned number, BatchPtr batch
 }
 
 void JournalLane::handle(unsigned number, Batch& batch, redis::AppendReply reply) {
+  PARLEY_FAULT_POINT("journal.after_commit");
   Shard& shard = shards_[number];
   --shard.in_flight;
   if (reply.counter != 0) {
@@ -428,7 +431,7 @@ void JournalLane::handle_error(unsigned number, Batch& batch, const redis::Reply
 /// Own items that were stored by a command whose answer was lost: where and how stands in the log, behind the floor
 /// that the command was sent with.
 asio::awaitable<void> JournalLane::look_up(unsigned number, const Batch& batch, redis::AppendReply& reply) {
-  std::unordered_map<std::uint64_t, std::size_t> wanted;  // by message id
+  std::unordered_multimap<std::uint64_t, std::size_t> wanted;  // by message id
   for (std::size_t i = 0; i < batch.items.size(); ++i) {
     if (reply.outcomes[i].own_replay) wanted.emplace(batch.items[i].id.value, i);
   }
@@ -452,8 +455,13 @@ asio::awaitable<void> JournalLane::look_up(unsigned number, const Batch& batch, 
       counter = entry.counter;
       if (!read) continue;
       for (std::size_t k = 0; k < entry.items.size(); ++k) {
-        const auto found = wanted.find(entry.items[k].id.value);
-        if (found == wanted.end() || entry.items[k].conv != batch.items[found->second].conv) continue;
+        const protocol::PackItem& item = entry.items[k];
+        auto [found, last] = wanted.equal_range(item.id.value);
+        found = std::find_if(found, last, [&](const auto& candidate) {
+          const Append& own = batch.items[candidate.second];
+          return own.conv == item.conv && own.principal == item.principal && own.dev == item.dev && own.n == item.n;
+        });
+        if (found == last) continue;
         const redis::ResultRecord& result = entry.results[k];
         if (result.outcome != Outcome::Kind::kEntry && result.outcome != Outcome::Kind::kRemembered) continue;
         Outcome& outcome = reply.outcomes[found->second];

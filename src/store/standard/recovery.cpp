@@ -71,6 +71,10 @@ class Recovery {
     const redis::Reply meta = ask({"HMGET", meta_key(), "store_id", "shards", "format"});
     const std::string in_redis = meta.items.at(0).text, format = meta.items.at(2).text;
     store_id_ = archived_meta("store_id");  // from the first migration
+    if (archived_meta("move").find("\"copying\"") != std::string::npos)
+      throw std::runtime_error(
+          "store: an embedded store is being moved into this PostgreSQL database, or that was interrupted; let "
+          "parley migrate-store finish first");
     // Missing until the first start: this database has never been a store's archive.
     const std::string known_shards = archived_meta("shards");
     const std::string shards = std::to_string(shared_.options.shards);
@@ -84,7 +88,8 @@ class Recovery {
     if (!known_shards.empty() && known_shards != shards)
       throw std::runtime_error("store: this store has " + known_shards +
                                " shards, which is fixed with the first start; set store.shards to " + known_shards);
-    lost_ = !known_shards.empty() && in_redis.empty();
+    first_start_ = known_shards.empty();
+    lost_ = !first_start_ && in_redis.empty();
     // The archive first: a start that ends in between looks like a Redis that was lost, and that is repaired.
     if (known_shards.empty()) set_archived_meta("shards", shards);
   }
@@ -137,40 +142,63 @@ class Recovery {
         "union select conv, tenant_id from sender_state where last_used_ns > ? and not exists (select 1 from "
         "conversation where id = conv)",
         {static_cast<std::int64_t>(snapshot), lately, lately, lately});
-    std::vector<std::vector<redis::Restored>> items(shards_.size());
+    std::vector<std::vector<ConversationState>> states(shards_.size());
     std::size_t restored = 0;
     for (const SqlRow& row : rows) {
       const ConversationId conv{row.u64(0)};
       const unsigned shard = shard_of(TenantId{row.u64(1)}, conv, static_cast<unsigned>(shards_.size()));
       if (!shards_[shard].behind) continue;
-      const std::string epoch = new_epoch();
-      archive_.query("update conversation set epoch = ? where id = ?", {epoch, static_cast<std::int64_t>(conv.value)});
       std::optional<archive::Archived> archived = archive::load(archive_, conv);
       if (!archived) continue;
-      items[shard].push_back(restored_of(archived->state));
+      states[shard].push_back(std::move(archived->state));
       ++restored;
-      if (items[shard].size() == kRestoreAtOnce) restore(shard, items[shard]);
+      if (states[shard].size() == kRestoreAtOnce) restore(shard, states[shard]);
     }
-    for (unsigned shard = 0; shard < shards_.size(); ++shard) restore(shard, items[shard]);
+    for (unsigned shard = 0; shard < shards_.size(); ++shard) restore(shard, states[shard]);
     for (const SqlRow& row :
          archive_.query("select tenant_id, value from tenant_counter where name = 'conversation'", {})) {
-      const std::string key = shared_.options.redis_prefix + ":numbers";
-      const std::uint64_t next = row.u64(1) + kNumbersSkipped;
-      if (number_of(ask({"HGET", key, row_text(row, 0)}).text) < next)
-        ask({"HSET", key, row_text(row, 0), std::to_string(next)});
+      const std::string key = shared_.options.redis_prefix + ":numbers", tenant = std::to_string(row.u64(0));
+      const std::uint64_t next = row.u64(1) + (first_start_ ? 0 : kNumbersSkipped);
+      if (number_of(ask({"HGET", key, tenant}).text) < next) ask({"HSET", key, tenant, std::to_string(next)});
+    }
+    if (first_start_) {
+      log::info("journal_filled", "conversations={}", restored);
+      return;
     }
     log::warn("journal_repaired", "cause=\"{}\" incarnation={} conversations_restored={}",
               lost_ ? "Redis lost its data" : "Redis came back older than the archive", incarnation_, restored);
   }
 
-  void restore(unsigned shard, std::vector<redis::Restored>& items) {
-    if (items.empty()) return;
+  void restore(unsigned shard, std::vector<ConversationState>& states) {
+    if (states.empty()) return;
+    if (!first_start_) renew_epochs(states);
     // What this Redis has of them is older, and its epoch must not stay.
     redis::Command forget{"HDEL", shared_.keys[shard].state};
-    for (const redis::Restored& item : items) forget.push_back("m" + redis::conversation_id(item.conv));
+    std::vector<redis::Restored> items;
+    for (const ConversationState& state : states) {
+      items.push_back(restored_of(state));
+      forget.push_back("m" + redis::conversation_id(state.meta.id));
+    }
     ask(forget);
     ask(redis::restore_command(shared_.keys[shard], shared_.fence, wall_ns() / 1'000'000'000, items));
-    items.clear();
+    states.clear();
+  }
+
+  void renew_epochs(std::vector<ConversationState>& states) {
+    std::string ids = "{", epochs = "{";
+    for (ConversationState& state : states) {
+      state.meta.epoch = new_epoch();
+      if (ids.size() > 1) {
+        ids += ',';
+        epochs += ',';
+      }
+      ids += state.meta.id.str();
+      epochs += state.meta.epoch;
+    }
+    archive_.query(
+        "update conversation set epoch = renewed.epoch from unnest(?::bigint[], ?::text[]) as renewed (id, epoch) "
+        "where conversation.id = renewed.id",
+        {ids + '}', epochs + '}'});
   }
 
   void index(unsigned shard) {
@@ -213,8 +241,10 @@ class Recovery {
   }
 
   std::int64_t reserve_snowflakes() {
-    const std::int64_t floor = static_cast<std::int64_t>(number_of(ask({"HGET", meta_key(), "snowflake_ms"}).text));
+    const auto floor = static_cast<std::int64_t>(
+        std::max(number_of(ask({"HGET", meta_key(), "snowflake_ms"}).text), number_of(archived_meta("snowflake_ms"))));
     const std::int64_t ahead = std::max(floor, to_ms(wall_ns())) + kReserveMs;
+    set_archived_meta("snowflake_ms", std::to_string(ahead));  // for the day that Redis is lost
     // Last: a Redis that has its id counts as one that is in order.
     ask({"HSET", meta_key(), "snowflake_ms", std::to_string(ahead), "store_id", store_id_, "shards",
          std::to_string(shards_.size()), "format", kFormat});
@@ -231,7 +261,6 @@ class Recovery {
     return "Redis at " + redis::describe(shared_.endpoint) + " (prefix \"" + shared_.options.redis_prefix + "\")";
   }
   std::string meta_key() const { return shared_.options.redis_prefix + ":meta"; }
-  static std::string row_text(const SqlRow& row, std::size_t column) { return std::to_string(row.u64(column)); }
   static std::uint64_t number_of(const std::string& text) {
     return text.empty() ? 0 : std::strtoull(text.c_str(), nullptr, 10);
   }
@@ -251,7 +280,7 @@ class Recovery {
   std::vector<ShardState> shards_;
   std::string store_id_;
   std::uint64_t incarnation_ = 1;
-  bool lost_ = false;
+  bool lost_ = false, first_start_ = false;
 };
 
 }  // namespace

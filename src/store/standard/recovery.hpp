@@ -16,6 +16,7 @@ struct Recovered {
 
 /// Makes Redis and PostgreSQL one store again, before anything is appended; blocks.
 ///   new store       gets an id, in both
+///   moved here      an embedded store was copied into the archive: its open conversations come into Redis as they were
 ///   as it was left  the shards are taken over with our fence, so that an earlier daemon writes no more, and the log
 ///                   behind the archive's position fills the index
 ///   Redis behind    it lost what PostgreSQL already has (all, or the newest): the incarnation is raised, counters and

@@ -1,9 +1,11 @@
 #include "redis_journal.hpp"
 
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 #include <future>
 #include <thread>
 
+#include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "postgres/archive.hpp"
 
@@ -15,6 +17,11 @@ using Metas = std::vector<domain::ConversationMeta>;
 
 constexpr auto kMarksEvery = 3s;
 constexpr std::int64_t kReserveAheadMs = 3000;
+// A flush follows an append within 50 ms, unless there is a backlog.
+constexpr auto kListPatience = 300ms, kListPause = 5ms;
+// Longer than a conversation counts as young (JournalShared::is_young), since what is evicted may look like new.
+constexpr std::int64_t kEvictAfterS = 3600;
+constexpr std::size_t kEvictAtOnce = 256;  // a second
 
 Error closed_error() { return Error(Errc::kOverloaded, "the store is closed"); }
 
@@ -31,7 +38,7 @@ bool run_on(Reactor& reactor, std::chrono::steady_clock::time_point until, std::
 
 }  // namespace
 
-/// What one reactor does for all: renews the lease, reserves ids ahead, writes receipts.
+/// What one reactor does for all: renews the lease, reserves ids ahead, writes receipts, evicts.
 class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_from_this<RedisJournal::Keeper> {
  public:
   Keeper(std::shared_ptr<JournalLane> lane, redis::Lease lease, Database& archive, PendingMarks& marks,
@@ -73,6 +80,7 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
     if (now >= second_at_) {
       second_at_ = now + 1s;
       each_second_();
+      if (evicting_ == 0) spawn("eviction", evict());
     }
     if (running_ > 4) return;  // the answers are late; the client notices a dead connection by itself
     spawn("lease", renew());
@@ -121,6 +129,19 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
     if (reply && !reply->is_error()) reserved_ms_ = std::max(reserved_ms_, ms);
   }
 
+  /// Closed conversations leave Redis when the archive has all of them.
+  asio::awaitable<void> evict() {
+    ++evicting_;
+    JournalShared& shared = lane_->shared();
+    for (unsigned shard = 0; shard < shared.options.shards && !closed_ && !shared.lost(); ++shard) {
+      Result<redis::Reply> reply = co_await lane_->call(
+          redis::evict_command(shared.keys[shard], shared.fence, shared.index.archived_counter(shard),
+                               wall_ns() / 1'000'000'000 - kEvictAfterS, kEvictAtOnce));
+      if (!reply || reply->is_error()) break;
+    }
+    --evicting_;
+  }
+
   asio::awaitable<void> write(std::vector<Mark> marks) {
     auto work = [marks = std::move(marks)](Sql& sql) -> Result<> {
       archive::save_marks(sql, marks);
@@ -139,7 +160,7 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
   std::chrono::steady_clock::time_point marks_at_{}, second_at_{};
   std::atomic<std::int64_t> wanted_ms_{0};
   std::int64_t reserved_ms_ = 0;
-  int running_ = 0;
+  int running_ = 0, evicting_ = 0;
   bool closed_ = false;
 };
 
@@ -252,16 +273,40 @@ asio::awaitable<Result<Journal::Page>> RedisJournal::read(ConversationId conv, R
   co_return page;
 }
 
+asio::awaitable<void> RedisJournal::archive_catches_up() const {
+  std::vector<std::uint64_t> now;
+  for (unsigned shard = 0; shard < shared_->options.shards; ++shard) now.push_back(shared_->counter(shard));
+  const auto until = std::chrono::steady_clock::now() + kListPatience;
+  asio::steady_timer pause(Reactor::current()->context());
+  for (unsigned shard = 0; shard < now.size();) {
+    if (shared_->index.archived_counter(shard) >= now[shard]) {
+      ++shard;
+      continue;
+    }
+    if (std::chrono::steady_clock::now() >= until) co_return;
+    pause.expires_after(kListPause);
+    co_await pause.async_wait(asio::use_awaitable);
+  }
+}
+
 asio::awaitable<Result<Metas>> RedisJournal::closed_conversations(TenantId tenant, std::uint64_t before,
                                                                   unsigned limit) {
-  return archive_.read(
-      [tenant, before, limit](Sql& sql) -> Result<Metas> { return archive::closed(sql, tenant, before, limit); });
+  co_await archive_catches_up();
+  auto closed = [tenant, before, limit](Sql& sql) -> Result<Metas> {
+    return archive::closed(sql, tenant, before, limit);
+  };
+  Result<Metas> metas = co_await archive_.read(std::move(closed));
+  co_return metas;
 }
 
 asio::awaitable<Result<Metas>> RedisJournal::changed_conversations(TenantId tenant, std::uint64_t since,
                                                                    unsigned limit) {
-  return archive_.read(
-      [tenant, since, limit](Sql& sql) -> Result<Metas> { return archive::changed(sql, tenant, since, limit); });
+  co_await archive_catches_up();
+  auto changed = [tenant, since, limit](Sql& sql) -> Result<Metas> {
+    return archive::changed(sql, tenant, since, limit);
+  };
+  Result<Metas> metas = co_await archive_.read(std::move(changed));
+  co_return metas;
 }
 
 asio::awaitable<Result<std::vector<Journal::Mark>>> RedisJournal::load_marks(ConversationId conv) {

@@ -12,6 +12,7 @@
 #include "recovery.hpp"
 #include "redis/endpoint.hpp"
 #include "redis_journal.hpp"
+#include "search.hpp"
 #include "sqlite/folder.hpp"
 
 namespace parley::store {
@@ -56,6 +57,7 @@ class StandardStore final : public Store {
   void attach(const std::vector<Reactor*>& reactors) override {
     journal_->attach(reactors, [this] { look_after_archive(); });
     flusher_->start();
+    if (search_) search_->start();
   }
   std::int64_t snowflake_floor_ms() const override { return recovered_.snowflake_floor_ms; }
   void reserve_snowflakes(std::int64_t ms) override { journal_->reserve_snowflakes(ms); }
@@ -66,6 +68,7 @@ class StandardStore final : public Store {
     stopped_ = true;
     drain();
     flusher_->stop();
+    if (search_) search_->stop();
     database_->stop();
     try {
       if (!shared_->lost()) redis_.call(redis::release_command(recovered_.lease));
@@ -89,6 +92,7 @@ class StandardStore final : public Store {
     stats.flushed_items = flusher.flushed_items;
     stats.flush_failures = flusher.failures;
     stats.dead_letters = flusher.dead_letters;
+    if (search_) stats.search_lag_seconds = search_->stats().lag_seconds;
     stats.redis_reconnects = journal_->reconnects();
     return stats;
   }
@@ -135,6 +139,11 @@ class StandardStore final : public Store {
     flusher_ = std::make_unique<Flusher>(flusher, [this](unsigned shard, std::uint64_t counter, Flusher::Heads heads) {
       journal_->on_archived(shard, counter, std::move(heads));
     });
+    if (!options.search) return;
+    SearchReaderOptions search;
+    search.postgres = options.postgres;
+    search.shards = options.shards;
+    search_ = std::make_unique<SearchReader>(search);
   }
 
   /// On the first reactor, once a second.
@@ -166,6 +175,7 @@ class StandardStore final : public Store {
   std::unique_ptr<PostgresDatabase> database_;
   std::unique_ptr<RedisJournal> journal_;
   std::unique_ptr<Flusher> flusher_;
+  std::unique_ptr<SearchReader> search_;
   bool stopped_ = false;
 };
 

@@ -44,6 +44,9 @@ class UnflushedIndex {
   /// Seq of the first entry that is not archived; nullopt: all are.
   std::optional<std::uint64_t> first(ConversationId conv) const;
 
+  /// Everything of the shard up to this counter is archived.
+  std::uint64_t archived_counter(unsigned shard) const { return archived_[shard].load(std::memory_order_relaxed); }
+
   /// Everything of `shard` up to `counter` is archived; `heads`: the conversations of that with their archived seq.
   void archived(unsigned shard, std::uint64_t counter,
                 const std::vector<std::pair<ConversationId, std::uint64_t>>& heads);

@@ -1,9 +1,15 @@
 #pragma once
 #include "parley/store/standard_store.hpp"
+#include "postgres/migrations.hpp"
 #include "postgres/pg_connection.hpp"
+#include "postgres/postgres_database.hpp"
 #include "redis/blocking_client.hpp"
 #include "redis/endpoint.hpp"
 #include "redis/functions.hpp"
+#include "redis/lease.hpp"
+#include "standard/flusher.hpp"
+#include "standard/recovery.hpp"
+#include "standard/redis_journal.hpp"
 #include "support/servers.hpp"
 #include "unit/store/journal_calls.hpp"
 
@@ -52,6 +58,7 @@ class StandardStoreTest : public ::testing::Test {
   }
   /// Of the only shard, as Redis has it.
   std::uint64_t counter() {
+    asking.disconnect();  // the server may have been restarted since
     const auto shard = redis::decode_shard(asking.call(redis::shard_command(keys())));
     return shard && *shard ? (*shard)->counter : 0;
   }
@@ -70,6 +77,90 @@ class StandardStoreTest : public ::testing::Test {
   StandardOptions options;
   Home home;
   std::unique_ptr<Store> store;
+};
+
+/// The journal of a standard store without anything that archives: what is appended stays in Redis until archive().
+class BareStore {
+ public:
+  BareStore(const StandardOptions& options, std::vector<Reactor*> reactors)
+      : options_(options),
+        shared_(std::make_shared<standard::JournalShared>(options, *redis::parse_endpoint(options.redis_url))),
+        redis_(shared_->endpoint, kPatience, kPatience) {
+    postgres::migrate(options.postgres);
+    PgOptions how;
+    how.conninfo = options.postgres;
+    PgConnection archive(how);
+    recovered_ = standard::recover(*shared_, redis_, archive);
+    PostgresDatabaseOptions database;
+    database.conninfo = options.postgres;
+    database_ = make_postgres_database(database);
+    journal_ = std::make_unique<standard::RedisJournal>(shared_, recovered_.lease, *database_);
+    journal_->attach(reactors, [] {});
+  }
+  ~BareStore() {
+    journal_->close(kPatience);
+    database_->stop();
+    redis_.call(redis::release_command(recovered_.lease));
+  }
+  standard::RedisJournal& journal() { return *journal_; }
+  standard::JournalShared& shared() { return *shared_; }
+
+  /// Everything that is in the journal now.
+  void archive() {
+    standard::FlusherOptions how;
+    how.endpoint = shared_->endpoint;
+    how.prefix = options_.redis_prefix;
+    how.shards = options_.shards;
+    how.postgres = options_.postgres;
+    how.owner_token = std::to_string(shared_->fence) + ":" + std::to_string(++flushers_);
+    standard::Flusher flusher(how, [this](unsigned shard, std::uint64_t counter, standard::Flusher::Heads heads) {
+      journal_->on_archived(shard, counter, std::move(heads));
+    });
+    flusher.start();
+    const bool done = flusher.request_sync(kPatience);
+    flusher.stop();
+    if (!done) throw std::runtime_error("not archived: " + flusher.trouble());
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kPatience{10'000};
+  const StandardOptions options_;
+  std::shared_ptr<standard::JournalShared> shared_;
+  redis::BlockingClient redis_;
+  standard::Recovered recovered_;
+  std::unique_ptr<PostgresDatabase> database_;
+  std::unique_ptr<standard::RedisJournal> journal_;
+  int flushers_ = 0;
+};
+
+/// Tests that say themselves when a BareStore is opened.
+class BareStoreTest : public StandardStoreTest {
+ protected:
+  void SetUp() override { open_bare(); }
+  void TearDown() override { bare.reset(); }
+  void open_bare() {
+    bare.reset();
+    bare = std::make_unique<BareStore>(options, std::vector<Reactor*>{&home.reactor()});
+  }
+  Journal& journal() { return bare->journal(); }
+  std::unique_ptr<BareStore> bare;
+};
+
+/// Tests that stop, freeze or empty their Redis.
+class OwnRedisTest : public StandardStoreTest {
+ protected:
+  explicit OwnRedisTest(parley::test::RedisServer::Options how = parley::test::RedisServer::Options())
+      : OwnRedisTest(std::make_unique<parley::test::RedisServer>(how)) {}
+  void TearDown() override { store.reset(); }
+  void command(const redis::Command& command) {
+    const redis::Reply reply = asking.call(command);
+    if (reply.is_error()) throw std::runtime_error(reply.text);
+  }
+
+ private:
+  explicit OwnRedisTest(std::unique_ptr<parley::test::RedisServer> which)
+      : StandardStoreTest(*which), own_(std::move(which)) {}
+  std::unique_ptr<parley::test::RedisServer> own_;
 };
 
 }  // namespace parley::store::test
