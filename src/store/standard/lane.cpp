@@ -1,6 +1,7 @@
 #include "lane.hpp"
 
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 
 #include "epoch.hpp"
 #include "parley/base/clock.hpp"
