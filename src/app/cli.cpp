@@ -209,8 +209,16 @@ class CommandLine {
   }
 
   void add_store_commands() {
-    with_json(with_data(add(app_, "migrate", "Bring the data folder to this version's schema; the server must not run",
-                            [this] { return migrate(host_, settings(), json_); })));
+    CLI::App& schema =
+        with_json(with_data(add(app_, "migrate", "Bring the store to this version's schema; the server must not run",
+                                [this] { return run_migrate(); })));
+    schema.add_flag("--check", check_,
+                    "Only try it on a copy: say how long each step takes and what it locks; the server may run");
+    schema.add_option("--rows", rows_, "With --check and the standard store: rows of each large table in the copy")
+        ->check(CLI::PositiveNumber)
+        ->capture_default_str();
+    add_move_command();
+    add_dead_letter_commands();
     CLI::App& journal = *app_.add_subcommand("journal", "The log of all conversations");
     journal.require_subcommand(1);
     CLI::App& cat = with_data(add(journal, "cat", "Print the journal as JSON lines; the server may run",
@@ -223,12 +231,57 @@ class CommandLine {
     for (const Flag& flag : kServeFlags) add_flag(doctor, flag, overrides_);
   }
 
+  int run_migrate() {
+    const config::Settings loaded = settings();
+    if (check_) return check_migrations(host_, loaded, rows_, json_);
+    return loaded.store.standard() ? migrate_standard(host_, loaded, json_) : migrate(host_, loaded, json_);
+  }
+
+  void add_move_command() {
+    CLI::App& command = with_json(with_data(add(
+        app_, "migrate-store",
+        "Move the embedded store of the data folder to the standard store of redis.url and postgres.url; the server "
+        "may run",
+        [this] {
+          move_.config = overrides_.config;
+          return migrate_store(host_, settings(), move_, json_);
+        })));
+    command.add_flag("--dry-run", move_.dry_run, "Only look whether it could be done");
+    command.add_flag("--switch", move_.switch_over,
+                     "Set store.mode = \"standard\" in the configuration file at the end");
+    command
+        .add_option("--freeze-seconds", move_.freeze_s,
+                    "How long the server stays frozen if this program dies meanwhile, 5 to 60")
+        ->check(CLI::Range(5, 60))
+        ->capture_default_str();
+  }
+
+  void add_dead_letter_commands() {
+    CLI::App& letters = *app_.add_subcommand("dead-letters", "Entries that PostgreSQL refused when they were archived");
+    letters.require_subcommand(1);
+    with_json(with_data(add(letters, "list", "List those that wait: number, conversation, seq, time, reason",
+                            [this] { return list_dead_letters(host_, settings(), json_); })));
+    CLI::App& show = with_data(add(letters, "show", "Print one as JSON, with its body",
+                                   [this] { return show_dead_letter(host_, settings(), letter_); }));
+    show.add_option("id", letter_, "Its number")->required()->check(CLI::PositiveNumber);
+    CLI::App& replay =
+        with_json(with_data(add(letters, "replay", "Try again: put one, or all, in their places in the archive",
+                                [this] { return replay_dead_letters(host_, settings(), letter_, json_); })));
+    CLI::App& which = *replay.add_option_group("which");
+    which.add_option("id", letter_, "Its number")->check(CLI::PositiveNumber);
+    which.add_flag("--all", all_letters_, "All that wait");
+    which.require_option(1);
+  }
+
   CliHost& host_;
   CLI::App app_{"Parley: live chat in which no acknowledged message is lost", "parley"};
   Overrides overrides_;
   AdminOptions admin_;
   JournalOptions journal_;
-  bool json_ = false;
+  MoveCommand move_;
+  std::uint64_t rows_ = 100'000;
+  std::int64_t letter_ = 0;
+  bool json_ = false, check_ = false, all_letters_ = false;
   std::function<int()> action_;
 };
 

@@ -34,6 +34,22 @@ struct JournalOptions {
 };
 int cat_journal(CliHost& host, const std::filesystem::path& folder, const JournalOptions& options);
 int migrate(CliHost& host, const config::Settings& settings, bool json);
+/// The same for the standard store.
+int migrate_standard(CliHost& host, const config::Settings& settings, bool json);
+/// Tries what is pending on a copy, with up to `rows` rows of each table.
+int check_migrations(CliHost& host, const config::Settings& settings, std::uint64_t rows, bool json);
+
+struct MoveCommand {
+  std::string config;  ///< the file; empty: none
+  bool dry_run = false, switch_over = false;
+  std::int64_t freeze_s = 30;
+};
+int migrate_store(CliHost& host, const config::Settings& settings, const MoveCommand& command, bool json);
+
+int list_dead_letters(CliHost& host, const config::Settings& settings, bool json);
+int show_dead_letter(CliHost& host, const config::Settings& settings, std::int64_t id);
+/// `id` 0: all that wait.
+int replay_dead_letters(CliHost& host, const config::Settings& settings, std::int64_t id, bool json);
 int run_doctor(CliHost& host, const config::Settings& settings, bool json);
 
 }  // namespace parley::app

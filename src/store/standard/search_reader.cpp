@@ -146,19 +146,22 @@ bool SearchReader::Impl::turn() {
 bool SearchReader::Impl::index_shard(unsigned shard) {
   const std::string number = std::to_string(shard);
   const PgRows seen = postgres.query(
-      "select f.counter, f.incarnation, coalesce(s.counter, 0) from flush_progress f left join search_progress s on "
+      "select f.counter, f.incarnation, coalesce(s.counter, -1) from flush_progress f left join search_progress s on "
       "s.shard = f.shard where f.shard = $1",
       {number});
-  if (seen.size() == 0 || seen.u64(0, 0) <= seen.u64(0, 2)) return false;
-  const std::uint64_t archived = seen.u64(0, 0), from = seen.u64(0, 2);
+  if (seen.size() == 0 || seen.i64(0, 0) <= seen.i64(0, 2)) return false;
+  const std::uint64_t archived = seen.u64(0, 0);
+  // The journal counts from 1; what was moved here from an embedded store begins below that.
+  const std::int64_t from = seen.i64(0, 2);
 
   PgTransaction change(postgres);
   postgres.query("set transaction isolation level repeatable read");
   const PgRows rows = postgres.query(
       "select pos, tenant_id, conv, seq, ts_ns, kind, flags, body->>'text', body->>'target' from message where pos >= "
       "$1 and pos < $2 and (pos >> 12) % $3 = $4 order by pos limit $5",
-      {std::to_string(redis::position(from + 1, 0)), std::to_string(redis::position(archived + 1, 0)),
-       std::to_string(options.shards), number, std::to_string(kRows)});
+      {std::to_string(redis::position(static_cast<std::uint64_t>(from + 1), 0)),
+       std::to_string(redis::position(archived + 1, 0)), std::to_string(options.shards), number,
+       std::to_string(kRows)});
   const bool more = static_cast<std::size_t>(rows.size()) == kRows;
   int count = rows.size();
   std::uint64_t upto = archived;
