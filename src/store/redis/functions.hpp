@@ -16,22 +16,22 @@
 ///
 /// Keys of a shard:
 ///   state   hash, all that an append has to look at:
-///     "F"                                          the shard: fence u48, incarnation u48, counter u48, step u16
-///     "m" conv(8)                                  core of a conversation (ConversationCore)
-///     "s" conv(8) kind(1) principal(8) dev(12)     what a sender was answered: last n u48, then up to 16 answers,
-///     oldest
-///                                                  first, of 31 bytes: hash 8, ts 8, id 8, seq u48, code u8. Their n
-///                                                  end at the last one without holes
-///     "l" conv(8)                                  keys of its senders (21 bytes each), in order of their first answer
-///     "v" channel(8) visitor(8)                    the latest conversation of this visitor there: conv(8) + 'o' or 'c'
-///   log     stream, ids <incarnation>-<counter>; fields `p` Pack v1 (its claims are 0), `r` one ResultRecord of 26
-///   bytes
-///           per item, `o` (if a conversation was opened) OpeningRecords of 48 bytes
+///     "F"                         the shard: fence u48, incarnation u48, counter u48, step u16
+///     "m" conv(8)                 what changes of a conversation, 39 bytes: head u48, public head u48, claim u32,
+///                                 status u8, assignee 8, touched u48, number u64
+///     "c" conv(8)                 what does not, 48 bytes: tenant 8, created 8, channel 8, visitor 8, epoch 16 (padded
+///                                 with NUL)
+///     "s" conv(8) sender(21)      the newest 1 to 4 answers to a sender (kind 1, principal 8, dev 12), oldest first,
+///                                 37 bytes each: hash 8, ts 8, id 8, seq u48, code u8, n u48. n 1 to 4 share a field,
+///                                 5 to 8, and so on
+///     "s" conv(8) sender(21) 0..3 older ones: those of part p = (n - 1) / 4 stand in field p % 4, if their n are right
+///     "l" conv(8)                 keys of its senders, in order of their first answer
+///     "v" channel(8) visitor(8)   the latest conversation of this visitor there: conv(8) + 'o' or 'c'
+///   log     stream, ids <incarnation>-<counter>; fields `p` Pack v1 (its claims are 0), `r` a ResultRecord per item,
+///           `o` (if a conversation was opened) OpeningRecords
 ///   proj    hash conv(8) → projection
 ///   closed  sorted set conv(8) → when it was closed, in seconds: candidates for evict_command()
 ///   open    per tenant a set of conv(8) that are not closed
-/// Core, 87 bytes: head u48, public head u48, claim u32, status u8, assignee 8, touched u48, tenant 8, created 8,
-/// channel 8, visitor 8, number u64, epoch 16 (padded with NUL).
 namespace parley::store::redis {
 
 /// Source of the library, for load_library() (setup.hpp). Its name changes with its formats.
@@ -184,11 +184,12 @@ struct ConversationCore {
   AgentId assignee;
   std::uint64_t touched = 0;  ///< counter of the last batch that stored something of it; 0 in what is restored
 };
+/// 87 bytes: the fields "m" and "c".
 std::string encode_core(const ConversationCore& core);
 Result<ConversationCore> decode_core(std::string_view bytes);
 ConversationCore core_of(const domain::ConversationMeta& meta);
 
-/// Oldest first, the last 16, their n without holes; empty results give "".
+/// Oldest first, the last 16, their n without holes, 37 bytes each; empty results give "".
 std::string encode_sender(std::span<const domain::SendResult> results);
 Result<std::vector<domain::SendResult>> decode_sender(std::string_view bytes);
 std::string encode_sender_key(const domain::SenderKey& key);  ///< 21 bytes

@@ -7,8 +7,8 @@ namespace parley::store::redis {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 64;
-constexpr std::size_t kExtraBytes = 32;
-constexpr std::size_t kColdBytes = 56;
+constexpr std::size_t kExtraBytes = 48;
+constexpr std::size_t kNumberBytes = 8;
 constexpr std::size_t kFieldsMin = 1;    // "F"
 constexpr std::size_t kFirstKey = 3;     // argument before KEYS[1]
 constexpr std::size_t kFixedKeys = 3;    // state, log, closed
@@ -179,6 +179,7 @@ AppendCommand encode_append(const Keys& keys, const Writer& writer, std::span<co
   command.push_back(std::move(header.bytes));
   command.push_back(std::move(header.openings));
   command.push_back(std::to_string(kFieldsMin + conversations.size()));
+  command.push_back(std::to_string(kFieldsMin + conversations.size() + sender_names.size()));
   command.emplace_back("F");
   for (const ConversationId conv : conversations) {
     std::string field("m");
@@ -194,7 +195,8 @@ namespace {
 
 Error unreadable() { return Error(Errc::kInternal, "an answer of Redis to an append that cannot be read"); }
 
-/// What an answer needs besides its result: index u16, id 8, ts 8, expected u48, other 8.
+/// What an answer needs besides its result, in one or two records: index u16, id 8, ts 8, expected u48, other 8,
+/// epoch 16.
 bool apply_extras(std::string_view extras, std::vector<Outcome>& outcomes) {
   if (extras.size() % kExtraBytes != 0) return false;
   ByteReader in(extras);
@@ -202,23 +204,13 @@ bool apply_extras(std::string_view extras, std::vector<Outcome>& outcomes) {
     const std::uint64_t index = in.u(2);
     if (index >= outcomes.size()) return false;
     Appended& answer = outcomes[index].answer;
-    const MessageId id{in.u(8)};
-    const auto ts_ns = static_cast<std::int64_t>(in.u(8));
-    if (outcomes[index].kind == Outcome::Kind::kDuplicate) {
-      answer.id = id;
-      answer.ts_ns = ts_ns;
-    }
-    answer.expected = in.u(6);
-    answer.other = ConversationId{in.u(8)};
+    if (const MessageId id{in.u(8)}) answer.id = id;
+    if (const std::uint64_t ts_ns = in.u(8)) answer.ts_ns = static_cast<std::int64_t>(ts_ns);
+    if (const std::uint64_t expected = in.u(6)) answer.expected = expected;
+    if (const ConversationId other{in.u(8)}) answer.other = other;
+    if (std::string epoch = in.padded(16); !epoch.empty()) answer.epoch = std::move(epoch);
   }
   return true;
-}
-
-void describe(std::string_view cold, const Append& item, Appended& answer) {
-  ByteReader in(cold);
-  in.bytes(32);  // tenant, created, channel, visitor
-  answer.number = in.u(8);
-  if (item.opening) answer.epoch = in.padded(16);
 }
 
 Outcome outcome_of(const Append& item, const ResultRecord& result, bool answered) {
@@ -254,9 +246,9 @@ Result<AppendReply> decode_append(const AppendCommand& command, std::span<const 
       reply.items[0].integer < 0 || command.conversations.size() != items.size())
     return unreadable();
   const std::string& bytes = reply.items[1].text;
-  const std::string_view colds = reply.items[3].text;
+  const std::string_view numbers = reply.items[3].text;
   Result<std::vector<ResultRecord>> results = decode_results(bytes);
-  if (!results || results->size() != items.size() || colds.size() != command.conversation_count * kColdBytes)
+  if (!results || results->size() != items.size() || numbers.size() != command.conversation_count * kNumberBytes)
     return unreadable();
 
   AppendReply out;
@@ -268,7 +260,7 @@ Result<AppendReply> decode_append(const AppendCommand& command, std::span<const 
     const bool answered = (static_cast<std::uint8_t>(bytes[i * kResultBytes + 1]) & kAnswered) != 0;
     Outcome& outcome = out.outcomes.emplace_back(outcome_of(items[i], result, answered));
     if (!result.no_conversation)
-      describe(colds.substr(command.conversations[i] * kColdBytes, kColdBytes), items[i], outcome.answer);
+      outcome.answer.number = ByteReader(numbers.substr(command.conversations[i] * kNumberBytes)).u(kNumberBytes);
     const bool stored = outcome.kind == Kind::kEntry || outcome.kind == Kind::kRemembered;
     if (stored && out.counter == 0) return unreadable();
     if (stored) outcome.answer.pos = position(out.counter, i);

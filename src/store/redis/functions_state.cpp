@@ -5,7 +5,7 @@ namespace parley::store::redis {
 namespace {
 
 constexpr std::size_t kEpochBytes = 16;
-constexpr std::size_t kAnswerBytes = 31;
+constexpr std::size_t kAnswerBytes = 37;
 constexpr char kProjectionVersion = 1;
 
 Error damaged(const char* what) { return Error(Errc::kBadInput, std::string("damaged in Redis: ") + what); }
@@ -27,11 +27,11 @@ std::string encode_core(const ConversationCore& core) {
   put(out, static_cast<std::uint64_t>(core.status), 1);
   put(out, core.assignee.value, 8);
   put(out, core.touched, 6);
+  put(out, core.number, 8);
   put(out, core.tenant.value, 8);
   put(out, bits(core.created_ns), 8);
   put(out, core.channel.value, 8);
   put(out, core.visitor.value, 8);
-  put(out, core.number, 8);
   put_padded(out, core.epoch, kEpochBytes);
   return out;
 }
@@ -45,11 +45,11 @@ Result<ConversationCore> decode_core(std::string_view bytes) {
   const std::uint64_t status = in.u(1);
   core.assignee = AgentId{in.u(8)};
   core.touched = in.u(6);
+  core.number = in.u(8);
   core.tenant = TenantId{in.u(8)};
   core.created_ns = static_cast<std::int64_t>(in.u(8));
   core.channel = ChannelId{in.u(8)};
   core.visitor = VisitorId{in.u(8)};
-  core.number = in.u(8);
   core.epoch = in.padded(kEpochBytes);
   if (!in.done() || !is_status(status) || core.public_head > core.head) return damaged("a conversation");
   core.status = static_cast<protocol::Status>(status);
@@ -78,13 +78,13 @@ std::string encode_sender(std::span<const domain::SendResult> results) {
   std::size_t first = results.size() - 1;  // only what follows upon each other has a place
   while (first > 0 && results[first - 1].n + 1 == results[first].n && results.size() - first < protocol::kInFlightMax)
     --first;
-  put(out, results.back().n, 6);
   for (const domain::SendResult& result : results.subspan(first)) {
     put(out, result.hash, 8);
     put(out, bits(result.ts_ns), 8);
     put(out, result.id.value, 8);
     put(out, result.seq, 6);
     put(out, static_cast<std::uint64_t>(result.code), 1);
+    put(out, result.n, 6);
   }
   return out;
 }
@@ -92,13 +92,11 @@ std::string encode_sender(std::span<const domain::SendResult> results) {
 Result<std::vector<domain::SendResult>> decode_sender(std::string_view bytes) {
   std::vector<domain::SendResult> results;
   if (bytes.empty()) return results;
+  if (bytes.size() % kAnswerBytes != 0 || bytes.size() > protocol::kInFlightMax * kAnswerBytes)
+    return damaged("a sender");
   ByteReader in(bytes);
-  const std::uint64_t last = in.u(6);
-  const std::size_t count = bytes.size() < 6 ? 0 : (bytes.size() - 6) / kAnswerBytes;
-  if (count > protocol::kInFlightMax || count > last) return damaged("a sender");
-  for (std::size_t i = 0; i < count; ++i) {
+  while (!in.done()) {
     domain::SendResult result;
-    result.n = last - count + 1 + i;
     result.hash = in.u(8);
     result.ts_ns = static_cast<std::int64_t>(in.u(8));
     result.id = MessageId{in.u(8)};
@@ -106,9 +104,10 @@ Result<std::vector<domain::SendResult>> decode_sender(std::string_view bytes) {
     const std::uint64_t code = in.u(1);
     if (!is_code(code)) return damaged("an answer to a sender");
     result.code = static_cast<Code>(code);
+    result.n = in.u(6);
+    if (result.n == 0 || (!results.empty() && result.n != results.back().n + 1)) return damaged("a sender's numbers");
     results.push_back(result);
   }
-  if (!in.done()) return damaged("a sender");
   return results;
 }
 

@@ -2,28 +2,30 @@
 -- The journal's rules, where its data is. What is kept stands in functions.hpp; what becomes of an item is what
 -- Appender::append() (sqlite/appender.cpp) decides. Ids stay strings of eight bytes, because numbers here are doubles;
 -- whatever is a number fits into 48 bits. append() runs for each message on the one core that Redis has: one HMGET,
--- decisions in tables, one XADD, one HSET.
+-- decisions in tables, one XADD, one HSET. Redis' Lua hashes every byte of every string it makes, about 1.3 ns each, so
+-- what is read and written for a message is kept short.
 
 -- While a library is loaded it sees no globals, so the first call fetches them: looking them up each time is slow.
-local byte, concat, format, sub, max, min, pack, read, spread
+local byte, concat, floor, format, sub, max, min, pack, read, spread
 local function fetch_globals()
-  byte, concat, format, sub = string.byte, table.concat, string.format, string.sub
+  byte, concat, floor, format, sub = string.byte, table.concat, math.floor, string.format, string.sub
   max, min, pack, read, spread = math.max, math.min, struct.pack, struct.unpack, unpack
 end
 
-local FIELDS = 7 -- arguments of append() before the fields
+local FIELDS = 8 -- arguments of append() before the fields
 local ITEM = 64 -- bytes of an item in the header
 local USUAL, RARE, RARE_AT = '<HHBBI6c24', '<BBHHHI4c8c8', 36
-local ANSWER = 31 -- bytes of a remembered answer
-local ANSWERS_FULL = 6 + 16 * ANSWER
-local CORE, COLD_AT = '<I6I6I4Bc8I6', 32 -- the part of a core that changes, and where the other begins
-local CORE_SIZE = 87
+local ANSWER, ANSWER_SIZE = '<c24I6BI6', 37 -- a remembered answer
+local ANSWERS, PART = 16, 4 -- how many are remembered, and how many stand in one field
+local CORE, CORE_SIZE = '<I6I6I4Bc8I6c8', 39
+local COLD_SIZE = 48
 local SHARD = '<I6I6I6H'
 local RESULT = '<BBBBI6I4I4c8'
 local CHUNK = 2000 -- values put on Lua's stack at once; even
 
 local NO_ID = '\0\0\0\0\0\0\0\0'
-local NO_COLD = NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID
+local NO_COLD = NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID
+local NO_EPOCH = NO_ID .. NO_ID
 
 local UNKNOWN_CONV, CLAIMED, ID_CONFLICT, TOO_OLD, CLOSED, OUT_OF_ORDER = 5, 6, 7, 8, 9, 10 -- Code
 local NOTHING, ENTRY, REMEMBERED, DUPLICATE, MISSING = 0, 1, 2, 3, 4 -- Outcome::Kind
@@ -54,9 +56,16 @@ local function values_of(call, key, args, first, last)
   return all
 end
 
-local function set_values(call, key, list)
-  local size = #list
+local function set_values(call, key, list, size)
   for from = 1, size, CHUNK do call('HSET', key, spread(list, from, min(from + CHUNK - 1, size))) end
+end
+
+-- A list with the same values. Also where another of that length is needed: growing one by one costs more.
+local function copy_of(list, first, last)
+  if last - first < CHUNK then return {spread(list, first, last)} end
+  local copy = {}
+  for i = first, last do copy[i - first + 1] = list[i] end
+  return copy
 end
 
 -- The conversation that is open for a visitor, given its pointer's field. x: what append() shares with its helpers.
@@ -75,29 +84,52 @@ local function point(x, field, to)
   x.pointed[field] = true
 end
 
--- What an answer needs besides its result.
-local function explain(x, index, id, ts, expected, other)
-  x.extras[#x.extras + 1] = pack('<Hc8c8I6c8', index, id, ts, expected, other)
+-- What never changes of a conversation: c is its index, its field the argument `core_field`.
+local function cold_of(x, c, core_field)
+  local cold = x.colds[c]
+  if not cold then
+    cold = x.exists[c] and x.call('HGET', x.state, 'c' .. sub(core_field, 2)) or NO_COLD
+    x.colds[c] = cold
+  end
+  return cold
 end
 
+local function visitor_field(cold) return 'v' .. sub(cold, 17, 32) end
+
+-- What an answer needs besides its result.
+local function explain(x, index, id, ts, expected, other, epoch)
+  x.extras[#x.extras + 1] = pack('<Hc8c8I6c8c16', index, id, ts, expected, other, epoch)
+end
+
+-- The field of an older part of a sender's answers, given its own field and the number of the part.
+local function part_field(field, part) return field .. part % (ANSWERS / PART) end
+
 -- The answer to an n that is not the sender's next: outcome, code, seq.
-local function look(x, index, memory, last, n, facts, is_void, cold)
+local function look(x, index, field, memory, last, n, facts, is_void, c, core_field)
   if n > last then
-    explain(x, index, NO_ID, NO_ID, last + 1, NO_ID)
+    explain(x, index, NO_ID, NO_ID, last + 1, NO_ID, NO_EPOCH)
     return NOTHING, OUT_OF_ORDER, 0
   end
-  local at = #memory + 1 - ANSWER * (last - n + 1)
-  if at < 7 then return NOTHING, TOO_OLD, 0 end
+  if last - n >= ANSWERS then return NOTHING, TOO_OLD, 0 end
+  local part, newest = floor((n - 1) / PART), last
+  if part ~= floor((last - 1) / PART) then
+    local older = part_field(field, part)
+    memory, newest = x.older[older], (part + 1) * PART
+    if not memory then memory = x.call('HGET', x.state, older) end
+    if not memory or read('<I6', memory, #memory - 5) ~= newest then return NOTHING, TOO_OLD, 0 end
+  end
+  local at = #memory + 1 - ANSWER_SIZE * (newest - n + 1)
+  if at < 1 then return NOTHING, TOO_OLD, 0 end
   local hash, ts, id, seq, code = read('<c8c8c8I6B', memory, at)
   -- A void matches everything, and what was given up by a void matches any content.
   if not is_void and hash ~= sub(facts, 1, 8) and (code ~= 0 or seq ~= 0) then return NOTHING, ID_CONFLICT, 0 end
-  local other = code == CLOSED and open_one(x, 'v' .. sub(cold, 17, 32)) or NO_ID
-  explain(x, index, id, ts, 0, other)
+  local other = code == CLOSED and open_one(x, visitor_field(cold_of(x, c, core_field))) or NO_ID
+  explain(x, index, id, ts, 0, other, NO_EPOCH)
   return DUPLICATE, code, seq
 end
 
--- ARGV: fence, floor, seconds, pack, header, openings, index of the last conversation; then fields of state: "F", those
--- of conversations, senders and visitors. Items name them by index.
+-- ARGV: fence, floor, seconds, pack, header, openings, index of the last conversation, index of the last sender; then
+-- fields of state: "F", those of conversations, senders and visitors. Items name them by index.
 local function append(keys, args)
   if not sub then fetch_globals() end
   local call, state = redis.call, keys[1]
@@ -109,18 +141,36 @@ local function append(keys, args)
       counter, args[2]))
   end
   counter = counter + step
-  local header, openings, conversations = args[5], args[6], tonumber(args[7])
-  if #header == 0 or #header % ITEM ~= 0 or not conversations then
+  local header, openings, conversations, senders = args[5], args[6], tonumber(args[7]), tonumber(args[8])
+  if #header == 0 or #header % ITEM ~= 0 or not conversations or not senders then
     return redis.error_reply('WRONGFORMAT a header of ' .. #header .. ' bytes')
   end
 
-  local x = {call = call, state = state, visitors = {}, pointed = {}, extras = {}}
+  -- visitors: pointers by field; older: parts of senders' answers by field, to be written
+  local x = {call = call, state = state, visitors = {}, pointed = {}, extras = {}, older = {}, colds = {}, exists = value}
+  local colds = x.colds
   -- Of conversations, by index. Head 0: it does not exist; -1: there is no core; -2: and an item had to wait for it.
-  local heads, publics, claims, statuses, assignees, colds = {}, {}, {}, {}, {}, {}
-  local lasts = {} -- of senders: the last n
-  local changed, is_changed = {}, {} -- cores and senders to write
-  local joined, moved, opened -- lists of new senders; opened, closed and reopened ones; records of opened ones
-  local results, count = {}, 0
+  local heads, publics = copy_of(value, 1, conversations), copy_of(value, 1, conversations)
+  local claims, statuses = copy_of(value, 1, conversations), copy_of(value, 1, conversations)
+  local assignees, touches = copy_of(value, 1, conversations), copy_of(value, 1, conversations)
+  local numbers = copy_of(value, 1, conversations)
+  for c = 2, conversations do
+    local core = value[c]
+    if core then
+      heads[c], publics[c], claims[c], statuses[c], assignees[c], touches[c], numbers[c] = read(CORE, core)
+    else
+      heads[c], publics[c], claims[c], statuses[c], assignees[c], touches[c], numbers[c] = -1, 0, 0, 0, NO_ID, 0, NO_ID
+    end
+  end
+  local memories, lasts = copy_of(value, 1, senders), copy_of(value, 1, senders) -- of senders: answers, last n
+  for s = conversations + 1, senders do
+    local memory = value[s]
+    lasts[s] = memory and read('<I6', memory, #memory - 5) or 0
+  end
+  -- Lists of new senders; opened, closed and reopened ones; what is new of those that never changes; records of opened
+  -- ones.
+  local joined, moved, chilled, opened
+  local results, count, stored = {}, 0, false
 
   for at = 1, #header, ITEM do
     local c, s, flags, traits, n, facts = read(USUAL, header, at)
@@ -128,16 +178,6 @@ local function append(keys, args)
     -- traits: 1 record, 2 void, 4 opening, 8 if_claim, 16 uncounted, 32 absent is new
     local code, outcome, seq, skip, marks = 0, NOTHING, 0, 0, 0
     local head = heads[c]
-    if not head then
-      local core = value[c]
-      if core then
-        head, publics[c], claims[c], statuses[c], assignees[c] = read(CORE, core)
-        colds[c] = sub(core, COLD_AT)
-      else
-        head, publics[c], claims[c], statuses[c], assignees[c], colds[c] = -1, 0, 0, 0, NO_ID, NO_COLD
-      end
-      heads[c] = head
-    end
     if head == -1 and (traits % 8 >= 4 or traits >= 32) then
       head = 0
       heads[c] = 0
@@ -150,13 +190,9 @@ local function append(keys, args)
       open = false
     elseif n ~= 0 then
       local last = lasts[s]
-      if not last then
-        local memory = value[s]
-        last = memory and read('<I6', memory) or 0
-        lasts[s] = last
-      end
       if n ~= last + 1 then
-        outcome, code, seq = look(x, count, value[s], last, n, facts, traits % 4 >= 2, colds[c])
+        outcome, code, seq =
+          look(x, count, args[FIELDS + s], memories[s], last, n, facts, traits % 4 >= 2, c, args[FIELDS + c])
         open = false
       end
     elseif traits % 32 < 16 then
@@ -192,12 +228,12 @@ local function append(keys, args)
             code = CLAIMED
             entry = false
           elseif head > 0 and statuses[c] == IS_CLOSED and flags % 2 == 1 and new_status ~= IS_CLOSED then
-            other = open_one(x, 'v' .. sub(colds[c], 17, 32))
+            other = open_one(x, visitor_field(cold_of(x, c, args[FIELDS + c])))
             if other then entry = false end
           end
           if other then
             code = CLOSED
-            explain(x, count, NO_ID, NO_ID, 0, other)
+            explain(x, count, NO_ID, NO_ID, 0, other, NO_EPOCH)
           end
         end
       end
@@ -218,7 +254,10 @@ local function append(keys, args)
           if head == 0 then
             local record = sub(openings, opening * 48 - 47, opening * 48)
             opened = (opened or '') .. record
-            colds[c] = tenant .. sub(facts, 9, 16) .. sub(record, 9)
+            colds[c] = tenant .. sub(facts, 9, 16) .. sub(record, 9, 24) .. sub(record, 33)
+            chilled = chilled or {}
+            chilled[c] = true
+            numbers[c] = sub(record, 25, 32)
             if flags % 2 == 0 then new_status = 0 end
             statuses[c] = new_status
             point(x, args[FIELDS + visitor], sub(args[FIELDS + c], 2) .. (new_status == IS_CLOSED and 'c' or 'o'))
@@ -227,7 +266,7 @@ local function append(keys, args)
           elseif flags % 2 == 1 then
             statuses[c] = new_status
             if status == IS_CLOSED or new_status == IS_CLOSED then
-              local field, conv = 'v' .. sub(colds[c], 17, 32), sub(args[FIELDS + c], 2)
+              local field, conv = visitor_field(cold_of(x, c, args[FIELDS + c])), sub(args[FIELDS + c], 2)
               local other = open_one(x, field)
               if not other or other == conv then point(x, field, conv .. (new_status == IS_CLOSED and 'c' or 'o')) end
               moved = moved or {}
@@ -241,66 +280,82 @@ local function append(keys, args)
         marks = ANSWERED -- the home's own items without a number have no identity to remember
       else
         outcome = REMEMBERED
-        if head == 0 and colds[c] == NO_COLD then
+        if head == 0 and not value[c] and not colds[c] then
           colds[c] = tenant .. sub(NO_COLD, 9)
+          chilled = chilled or {}
+          chilled[c] = true
           moved = moved or {}
           moved[c] = 0
         end
       end
 
       if outcome ~= NOTHING then
-        if not is_changed[c] then
-          is_changed[c] = true
-          changed[#changed + 1] = c
-        end
+        stored = true
+        touches[c] = counter
         if n ~= 0 then
-          local memory = value[s]
+          local memory, answer = memories[s], pack(ANSWER, facts, seq, code, n)
           if not memory then
-            memory = ''
             joined = joined or {}
             joined[c] = (joined[c] or '') .. sub(args[FIELDS + s], 10)
-          elseif #memory < ANSWERS_FULL then
-            memory = sub(memory, 7)
+            memories[s] = answer
+          elseif n % PART == 1 then
+            x.older[part_field(args[FIELDS + s], (n - 1) / PART - 1)] = memory
+            memories[s] = answer
           else
-            memory = sub(memory, 7 + ANSWER)
+            memories[s] = memory .. answer
           end
-          value[s] = pack('<I6', n) .. memory .. facts .. pack('<I6B', seq, code)
           lasts[s] = n
-          if not is_changed[s] then
-            is_changed[s] = true
-            changed[#changed + 1] = s
-          end
         end
       end
     end
 
-    if heads[c] < 1 then marks = marks + NO_CONVERSATION end
+    if heads[c] < 1 then
+      marks = marks + NO_CONVERSATION
+    elseif traits % 8 >= 4 then
+      explain(x, count, NO_ID, NO_ID, 0, NO_ID, sub(cold_of(x, c, args[FIELDS + c]), 33))
+    end
     count = count + 1
     results[count] = pack(RESULT, code, marks, statuses[c], outcome, seq, skip, claims[c], assignees[c])
   end
 
-  local answer = {0, concat(results), concat(x.extras), concat(colds, '', 2, conversations)}
-  if #changed == 0 then return answer end
+  local answer = {0, concat(results), concat(x.extras), concat(numbers, '', 2, conversations)}
+  if not stored then return answer end
 
-  local list = {'F', pack(SHARD, tonumber(args[1]), incarnation, counter, step)}
-  local size = 2
-  for i = 1, #changed do
-    local at = changed[i]
-    list[size + 1] = args[FIELDS + at]
-    size = size + 2
-    if at <= conversations then
-      list[size] = pack(CORE, heads[at], publics[at], claims[at], statuses[at], assignees[at], counter) .. colds[at]
-    else
-      list[size] = value[at]
+  local list, size = copy_of(args, FIELDS + 1, #args), 2
+  list[1], list[2] = 'F', pack(SHARD, tonumber(args[1]), incarnation, counter, step)
+  for c = 2, conversations do
+    if touches[c] == counter then
+      list[size + 1] = args[FIELDS + c]
+      size = size + 2
+      list[size] = pack(CORE, heads[c], publics[c], claims[c], statuses[c], assignees[c], counter, numbers[c])
+    end
+  end
+  for s = conversations + 1, senders do
+    if memories[s] ~= value[s] then
+      list[size + 1] = args[FIELDS + s]
+      size = size + 2
+      list[size] = memories[s]
     end
   end
   if joined then
-    for c, senders in pairs(joined) do
+    for c, new in pairs(joined) do
       local field = 'l' .. sub(args[FIELDS + c], 2)
       list[size + 1] = field
-      list[size + 2] = (value[c] and call('HGET', state, field) or '') .. senders
+      list[size + 2] = (value[c] and call('HGET', state, field) or '') .. new
       size = size + 2
     end
+  end
+  if chilled then
+    for c in pairs(chilled) do
+      list[size + 1] = 'c' .. sub(args[FIELDS + c], 2)
+      list[size + 2] = colds[c]
+      size = size + 2
+    end
+  end
+  for field, memory in pairs(x.older) do
+    list[size + 1] = field
+    list[size + 2] = memory
+    size = size + 2
   end
   for field in pairs(x.pointed) do
     list[size + 1] = field
@@ -315,7 +370,7 @@ local function append(keys, args)
   else
     call('XADD', keys[2], id, 'p', args[4], 'r', answer[2])
   end
-  set_values(call, state, list)
+  set_values(call, state, list, size)
   if moved then
     for c, place in pairs(moved) do
       local conv = sub(args[FIELDS + c], 2)
@@ -332,6 +387,33 @@ local function append(keys, args)
   return answer
 end
 
+-- All answers that are remembered of a sender, oldest first.
+local function memory_of(call, state, field)
+  local found = call('HMGET', state, field, field .. 0, field .. 1, field .. 2, field .. 3)
+  local memory = found[1] or ''
+  if memory == '' then return '' end
+  local last = read('<I6', memory, #memory - 5)
+  local part = floor((last - 1) / PART)
+  for older = part - 1, max(part - ANSWERS / PART, 0), -1 do
+    local answers = found[2 + older % (ANSWERS / PART)]
+    if not answers or read('<I6', answers, #answers - 5) ~= (older + 1) * PART then break end
+    memory = answers .. memory
+  end
+  return sub(memory, -ANSWERS * ANSWER_SIZE)
+end
+
+-- The fields and values for what memory_of() gave, added to `list`.
+local function add_memory(list, field, memory)
+  local last = read('<I6', memory, #memory - 5)
+  local part, to = floor((last - 1) / PART), #memory
+  local size = (last - part * PART) * ANSWER_SIZE
+  while to > 0 do
+    list[#list + 1] = to == #memory and field or part_field(field, part)
+    list[#list + 1] = sub(memory, max(to - size + 1, 1), to)
+    to, part, size = to - size, part - 1, PART * ANSWER_SIZE
+  end
+end
+
 -- ARGV: whether with senders, then conversations. Per conversation: core, its senders' keys, their memories, projection.
 local function load(keys, args)
   if not sub then fetch_globals() end
@@ -339,12 +421,14 @@ local function load(keys, args)
   local answer = {}
   for i = 2, #args do
     local conv = args[i]
-    local found, memories = call('HMGET', state, 'm' .. conv, 'l' .. conv), {}
-    if args[1] == '1' and found[2] then
-      local list = found[2]
-      for at = 1, #list, 21 do memories[#memories + 1] = call('HGET', state, 's' .. conv .. sub(list, at, at + 20)) end
+    local found, memories = call('HMGET', state, 'm' .. conv, 'l' .. conv, 'c' .. conv), {}
+    local list = found[2]
+    if args[1] == '1' and list then
+      for at = 1, #list, 21 do
+        memories[#memories + 1] = memory_of(call, state, 's' .. conv .. sub(list, at, at + 20))
+      end
     end
-    answer[i - 1] = {found[1], found[2], memories, call('HGET', keys[2], conv)}
+    answer[i - 1] = {found[1] and found[1] .. (found[3] or ''), list, memories, call('HGET', keys[2], conv)}
   end
   return answer
 end
@@ -383,7 +467,7 @@ local function project(keys, args)
       list[#list + 1] = args[i + 1]
     end
   end
-  set_values(call, keys[2], list)
+  set_values(call, keys[2], list, #list)
   return #list / 2
 end
 
@@ -399,9 +483,11 @@ local function restore(keys, args)
     local conv, place, core = args[at], tonumber(args[at + 1]), args[at + 2]
     local projection, senders = args[at + 3], tonumber(args[at + 4])
     at = at + 5
-    if #conv ~= 8 or #core ~= CORE_SIZE or not senders or at + 2 * senders > #args + 1 then
+    if #conv ~= 8 or #core ~= CORE_SIZE + COLD_SIZE or not senders or at + 2 * senders > #args + 1 then
       return redis.error_reply('WRONGFORMAT a conversation that cannot be read')
     end
+    local cold = sub(core, CORE_SIZE + 1)
+    core = sub(core, 1, CORE_SIZE)
     local found = call('HMGET', state, 'm' .. conv, 'l' .. conv)
     local joined, list = '', {}
     local head, _, _, status = read(CORE, core)
@@ -409,9 +495,8 @@ local function restore(keys, args)
     for i = at, at + 2 * senders - 1, 2 do
       local field, memory = 's' .. conv .. args[i], args[i + 1]
       local present = call('HGET', state, field)
-      if not present or read('<I6', present) < read('<I6', memory) then
-        list[#list + 1] = field
-        list[#list + 1] = memory
+      if not present or read('<I6', present, #present - 5) < read('<I6', memory, #memory - 5) then
+        add_memory(list, field, memory)
         if not present then joined = joined .. args[i] end
       end
     end
@@ -424,8 +509,10 @@ local function restore(keys, args)
       written = written + 1
       list[#list + 1] = 'm' .. conv
       list[#list + 1] = core
+      list[#list + 1] = 'c' .. conv
+      list[#list + 1] = cold
       if head > 0 then
-        local field = 'v' .. sub(core, COLD_AT + 16, COLD_AT + 31)
+        local field = visitor_field(cold)
         local pointer = call('HGET', state, field)
         local is_open = status ~= IS_CLOSED
         if not pointer or sub(pointer, 1, 8) == conv or is_open and sub(pointer, 9) == 'c' then
@@ -434,7 +521,7 @@ local function restore(keys, args)
         end
       end
     end
-    set_values(call, state, list)
+    set_values(call, state, list, #list)
     if renew then
       if projection ~= '' then call('HSET', keys[3], conv, projection) end
       if head == 0 or status == IS_CLOSED then
@@ -468,10 +555,13 @@ local function evict(keys, args)
       if head > 0 and status ~= IS_CLOSED then
         call('ZREM', keys[2], conv)
       elseif touched <= archived then
-        local field = 'v' .. sub(core, COLD_AT + 16, COLD_AT + 31)
-        if call('HGET', state, field) == conv .. 'c' then call('HDEL', state, field) end
-        for from = 1, #senders, 21 do call('HDEL', state, 's' .. conv .. sub(senders, from, from + 20)) end
-        call('HDEL', state, 'm' .. conv, 'l' .. conv)
+        local visitor = visitor_field(call('HGET', state, 'c' .. conv) or NO_COLD)
+        if call('HGET', state, visitor) == conv .. 'c' then call('HDEL', state, visitor) end
+        for from = 1, #senders, 21 do
+          local field = 's' .. conv .. sub(senders, from, from + 20)
+          call('HDEL', state, field, field .. 0, field .. 1, field .. 2, field .. 3)
+        end
+        call('HDEL', state, 'm' .. conv, 'l' .. conv, 'c' .. conv)
         call('HDEL', keys[3], conv)
         call('ZREM', keys[2], conv)
         gone = gone + 1

@@ -470,7 +470,8 @@ TEST_F(FunctionsKeeping, EvictsWhatIsClosedForLongAndArchived) {
   EXPECT_FALSE(loaded.projection);
   EXPECT_FALSE(pointer());
   EXPECT_FALSE(is_closed(kConv));
-  EXPECT_EQ(call({"HLEN", keys.state}).integer, 5) << "F, and core, list, sender and pointer of the open one";
+  EXPECT_EQ(call({"HLEN", keys.state}).integer, 6)
+      << "F, and both parts of the open one's core, its list, sender and pointer";
 }
 
 TEST_F(FunctionsKeeping, AnEvictedConversationIsMissingUntilRestored) {
@@ -503,6 +504,46 @@ TEST_F(FunctionsKeeping, EvictsRefusalsOfConversationsThatNeverCameAbout) {
   EXPECT_EQ(append(refusal(kConv, 1, Code::kFiltered), false).kind, Kind::kDuplicate);
   EXPECT_FALSE(pointer());
   EXPECT_TRUE(is_closed(kConv));
+}
+
+TEST_F(FunctionsKeeping, RestoresASendersAnswersWhereverTheyBegin) {
+  append(opening(kConv, "hello"));
+  Restored archive = archived(kConv);
+  for (std::uint64_t first = 20; first < 30; ++first) {
+    for (std::uint64_t last = first; last < first + 20; ++last) {
+      call({"FLUSHALL"});
+      fence(kFence);
+      writer.floor = 0;
+      std::vector<domain::SendResult>& results = archive.senders[0].second;
+      results.clear();
+      for (std::uint64_t n = first; n <= last; ++n)
+        results.push_back({n, std::hash<std::string>{}("x"), n + 100, 5, MessageId{n}, Code::kOk});
+      ASSERT_EQ(restore(archive), 1);
+      const std::uint64_t oldest = std::max(first, last >= 16 ? last - 15 : 1);
+      EXPECT_EQ(load(kConv).senders.at(0).second.size(), last - oldest + 1);
+      std::vector<Append> batch;
+      for (std::uint64_t n = oldest - 1; n <= last + 5; ++n) batch.push_back(text(kConv, n, "x"));
+      const AppendReply reply = append(batch, false);
+      EXPECT_EQ(reply.outcomes[0].answer.code, Code::kTooOld);
+      for (std::size_t i = 1; i < batch.size(); ++i) {
+        const bool old = batch[i].n <= last;
+        ASSERT_EQ(reply.outcomes[i].kind, old ? Kind::kDuplicate : Kind::kEntry) << first << " " << last << " " << i;
+        ASSERT_TRUE(!old || reply.outcomes[i].answer.seq == batch[i].n + 100);
+      }
+      EXPECT_EQ(load(kConv).senders.at(0).second.size(), std::min<std::size_t>(16, last - oldest + 6));
+    }
+  }
+}
+
+TEST_F(FunctionsKeeping, DoesNotTakeOldAnswersForNewerOnes) {
+  append(opening(kConv, "x"));
+  for (std::uint64_t n = 2; n <= 16; ++n) append(text(kConv, n, "x"));
+  Restored archive = archived(kConv);
+  archive.senders[0].second = {{30, 1, 30, 5, MessageId{30}, Code::kOk}, {31, 1, 31, 5, MessageId{31}, Code::kOk}};
+  restore(archive);
+  EXPECT_EQ(load(kConv).senders.at(0).second.size(), 2u);
+  for (std::uint64_t n = 1; n < 30; ++n) EXPECT_EQ(append(text(kConv, n, "x")).answer.code, Code::kTooOld) << n;
+  EXPECT_EQ(append(text(kConv, 32, "x")).kind, Kind::kEntry);
 }
 
 TEST_F(FunctionsKeeping, RestoringDoesNotTakeAVisitorsPointerFromANewerConversation) {
