@@ -228,6 +228,7 @@ async def test_the_daemon_survives_the_loss_of_its_clients_and_keeps_ids_growing
     assert [e.seq for e in daemon.reader().entries()] == [1, 2, 3, 4]
 
 
+@pytest.mark.embedded_only
 async def test_the_journal_can_be_read_from_the_command_line(daemon) -> None:
     site = await Site.make(daemon)
     visitor = await site.visitor()

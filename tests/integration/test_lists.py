@@ -45,6 +45,7 @@ async def test_a_list_after_a_restart_is_the_list_before(daemon) -> None:
         await agent.watch(visitor.own)
     await agent.do(visitors[1].own, "claim", {})
     await agent.do(visitors[2].own, "close", {})
+    await daemon.until_archived()
 
     async def lists():
         wire = await site.agent_wire()
@@ -71,6 +72,7 @@ async def test_the_closed_list_hints_that_it_changed(daemon) -> None:
     await agent.do(visitor.own, "close", {})
     delta = await agent.wire.expect("delta", where=lambda f: f["watch"] == rows["re"])
     assert delta["changed"] is True
+    await daemon.until_archived()
     rows = await agent.wire.request({"t": "watch", "view": "closed"}, "rows")
     assert [r["conv"] for r in rows["rows"]] == [visitor.own]
 
@@ -81,12 +83,14 @@ async def test_the_inbox_tells_what_changed_since(daemon) -> None:
     visitors = [await site.visitor() for _ in range(3)]
     for visitor in visitors:
         await visitor.tell("hello")
+    await daemon.until_archived()
     answer = await agent.wire.request({"t": "inbox", "since": 0, "limit": 10}, "rows")
     assert answer["view"] == "inbox" and {r["conv"] for r in answer["rows"]} == {v.own for v in visitors}
     since = answer["ipos"]
     answer = await agent.wire.request({"t": "inbox", "since": since}, "rows")
     assert answer["rows"] == [] and answer["more"] is False
     await visitors[1].tell("news")
+    await daemon.until_archived()
     answer = await agent.wire.request({"t": "inbox", "since": since}, "rows")
     assert [r["conv"] for r in answer["rows"]] == [visitors[1].own]
     paged, since = [], 0

@@ -50,6 +50,8 @@ async def test_the_conversation_in_the_protocol_happens_so(daemon) -> None:
         if who not in wires:
             wires[who] = await Wire.open(daemon.ws, origin=ORIGIN if who == "visitor" else None)
         frame = filled(text, values)
+        if daemon.backing:
+            frame.pop("stable", None)  # comes later there, in a frame of its own
         if arrow == "→":
             assert "$" not in json.dumps(frame), f"a word without a value: {text}"
             await wires[who].send(frame)

@@ -124,6 +124,7 @@ Result<Endpoint> parse_endpoint(std::string_view url) {
   constexpr std::string_view kTcp = "redis://", kUnix = "unix://", kTls = "rediss://";
   if (url.starts_with(kTcp)) return parse_tcp(url.substr(kTcp.size()));
   if (url.starts_with(kUnix)) return parse_unix(url.substr(kUnix.size()));
+  if (url.starts_with("unix:/")) return parse_unix(url.substr(5));
   if (url.starts_with(kTls))
     return bad(
         "TLS to Redis is not supported: keep Redis on a private network or a unix socket, or put a tunnel before it");

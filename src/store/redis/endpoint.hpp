@@ -8,9 +8,9 @@
 namespace parley::store::redis {
 
 /// Reads where Redis is: `redis://[user[:password]@]host[:port][/database]` or
-/// `unix://[user[:password]@]/path/of/the/socket[?database=n]`. User and password may be percent-encoded; a password
-/// alone is written `redis://:password@host`. IPv6 addresses stand in brackets. kBadInput with a sentence for people,
-/// which never holds the password. TLS (rediss) is not spoken.
+/// `unix://[user[:password]@]/path/of/the/socket[?database=n]`, or `unix:/path`. User and password may be
+/// percent-encoded; a password alone is written `redis://:password@host`. IPv6 addresses stand in brackets. kBadInput
+/// with a sentence for people, which never holds the password. TLS (rediss) is not spoken.
 Result<Endpoint> parse_endpoint(std::string_view url);
 
 /// For messages and logs: "127.0.0.1:6379" or the path of the socket; never the password.

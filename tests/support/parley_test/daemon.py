@@ -179,6 +179,15 @@ class Daemon:
         """What stands in the store, read without the daemon."""
         return StandardReader(self.backing) if self.backing else StoreReader(self.data)
 
+    async def until_archived(self, timeout: float = 20) -> None:
+        """Until lists of what is closed or changed, which lag behind by a flush in the standard store, know everything acknowledged by now."""
+        reader = self.reader()
+        deadline = time.monotonic() + timeout
+        while isinstance(reader, StandardReader) and not reader.is_archived():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not archived after {timeout} s:\n{self.tail()}")
+            await asyncio.sleep(0.02)
+
     def log(self) -> str:
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 

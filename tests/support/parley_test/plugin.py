@@ -20,12 +20,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "timeout(seconds): limit of one test")
     config.addinivalue_line("markers", 'store(kind): the daemon of this test has this store ("embedded" or "standard") in every run')
     config.addinivalue_line("markers", "embedded_only: about the file of the embedded store; left out with PARLEY_TEST_STORE=standard")
+    config.addinivalue_line("markers", "standard_only: about Redis and PostgreSQL; left out without PARLEY_TEST_STORE=standard")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: Any) -> None:
     from .daemon import STORE
 
-    left_out = [item for item in items if STORE != "embedded" and item.get_closest_marker("embedded_only")]
+    other = "standard_only" if STORE == "embedded" else "embedded_only"
+    left_out = [item for item in items if item.get_closest_marker(other)]
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)

@@ -269,6 +269,13 @@ class StandardReader:
                 hash=hashed & 0xFFFF_FFFF_FFFF_FFFF,
             )
 
+    def is_archived(self) -> bool:
+        """PostgreSQL has everything that stands in the streams now."""
+        with self._backing.redis.client() as client:
+            last = {shard: client.xrevrange(self._key(shard, "log"), count=1) for shard in range(self._backing.shards)}
+        done = dict(self.query("select shard, counter from flush_progress"))
+        return all(done.get(shard, -1) >= int(entry[0][0].partition(b"-")[2]) for shard, entry in last.items() if entry)
+
     def heads(self) -> Dict[str, Tuple[int, int]]:
         return heads_of(self.entries())
 

@@ -35,6 +35,9 @@ TEST(RedisEndpoint, ReadsUnixSockets) {
   const Result<Endpoint> plain = parse_endpoint("unix:///run/redis/redis.sock");
   ASSERT_TRUE(plain);
   EXPECT_EQ(plain->unix_socket, "/run/redis/redis.sock");
+  const Result<Endpoint> brief = parse_endpoint("unix:/run/redis/redis.sock");
+  ASSERT_TRUE(brief);
+  EXPECT_EQ(brief->unix_socket, "/run/redis/redis.sock");
   const Result<Endpoint> full = parse_endpoint("unix://parley:pw@/run/redis.sock?database=4");
   ASSERT_TRUE(full);
   EXPECT_EQ(full->unix_socket, "/run/redis.sock");
