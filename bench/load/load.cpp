@@ -21,6 +21,7 @@
 #include <cstring>
 #include <deque>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -46,6 +47,7 @@ struct Options {
   unsigned pairs = 1000, sessions = 10000, window = 8;
   double rate = 1000, seconds = 10, warmup = 2;
   std::size_t bytes = 300;
+  std::vector<std::pair<std::string, int>> beside;
 };
 
 constexpr unsigned kRing = 64;  // more than the sends one conversation may have unanswered
@@ -109,11 +111,13 @@ class Run {
     lag_ = {};
     const load::Usage before = load::usage_of(o_.pid);
     const double own_before = load::own_cpu_seconds();
+    std::map<std::string, double> beside = beside_cpu_seconds();
     const std::uint64_t acked_before = acked_, delivered_before = delivered_;
     measuring_ = true;
     const double seconds = drive(o_.seconds);
     const load::Usage after = load::usage_of(o_.pid);
     const double own = load::own_cpu_seconds() - own_before;
+    for (const auto& [name, cpu] : beside_cpu_seconds()) beside[name] = cpu - beside[name];
     const double acked = static_cast<double>(acked_ - acked_before);
     json threads = json::object();
     for (const auto& [name, cpu] : after.cpu_seconds_by_thread) {
@@ -121,7 +125,11 @@ class Run {
       const double used = cpu - (was == before.cpu_seconds_by_thread.end() ? 0 : was->second);
       if (used > 0) threads[name] = {{"busy", used / seconds}, {"us_per_message", acked > 0 ? used / acked * 1e6 : 0}};
     }
+    json others = json::object();
+    for (const auto& [name, cpu] : beside)
+      others[name] = {{"busy", cpu / seconds}, {"us_per_message", acked > 0 ? cpu / acked * 1e6 : 0}};
     return {{"mode", "relay"},
+            {"beside", others},
             {"pairs", o_.pairs},
             {"bytes", o_.bytes},
             {"rate_asked", o_.rate},
@@ -393,6 +401,12 @@ class Run {
     c.in = std::move(rest);
   }
 
+  std::map<std::string, double> beside_cpu_seconds() const {
+    std::map<std::string, double> seconds;
+    for (const auto& [name, pid] : o_.beside) seconds[name] = load::family_cpu_seconds(pid);
+    return seconds;
+  }
+
   double drive(double seconds) {
     running_ = true;
     const std::int64_t begin = now_ns(), end = begin + static_cast<std::int64_t>(seconds * 1e9);
@@ -458,6 +472,7 @@ int main(int argc, char** argv) {
   app.add_option("--key", o.key, "Public key of a site (pk_…)")->required();
   app.add_option("--agent-token", o.agent_token, "Bearer token of an agent; for relay");
   app.add_option("--pid", o.pid, "The daemon's process, for CPU and memory")->required();
+  app.add_option("--beside", o.beside, "NAME PID of another server whose CPU is to be counted, children included");
   app.add_option("--pairs", o.pairs, "Conversations")->check(CLI::Range(1, 9000));
   app.add_option("--sessions", o.sessions, "Idle sessions")->check(CLI::Range(1, 19000));
   app.add_option("--rate", o.rate, "Messages per second over all pairs; 0: saturation")->check(CLI::Range(0.0, 1e6));

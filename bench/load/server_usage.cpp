@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -40,6 +41,24 @@ Usage usage_of(int pid) {
     if (line.starts_with("RssAnon:")) usage.rss_anon_bytes = std::stoull(line.substr(8)) * 1024;
   }
   return usage;
+}
+
+double family_cpu_seconds(int pid) {
+  double seconds = usage_of(pid).cpu_seconds;
+  std::error_code ec;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", ec)) {
+    std::ifstream stat(entry.path() / "stat");
+    std::string line;
+    const std::string name = entry.path().filename().string();
+    int number = 0;
+    if (std::from_chars(name.data(), name.data() + name.size(), number).ec != std::errc() || !std::getline(stat, line))
+      continue;
+    std::istringstream fields(line.substr(line.rfind(')') + 2));
+    std::string state;
+    int parent = 0;
+    if (fields >> state >> parent && parent == pid) seconds += usage_of(number).cpu_seconds;
+  }
+  return seconds;
 }
 
 double own_cpu_seconds() {

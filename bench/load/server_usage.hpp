@@ -12,6 +12,8 @@ struct Usage {
   std::uint64_t rss_anon_bytes = 0;
 };
 Usage usage_of(int pid);
+/// CPU seconds of a process and of its children that live, e.g. of PostgreSQL and its backends.
+double family_cpu_seconds(int pid);
 /// CPU seconds of the calling process.
 double own_cpu_seconds();
 
