@@ -224,6 +224,22 @@ async def test_killed_in_any_phase_it_can_be_run_again(move, phase) -> None:
     assert load.site.history.count("reset") == 0
 
 
+@pytest.mark.parametrize("mistake", ["move_loses", "move_forgets_changes"])
+async def test_what_a_wrong_copy_would_lose_is_noticed_before_the_switch(move, mistake) -> None:
+    visitor = await (await Site.make(move.daemon)).visitor()
+    for i in range(3):
+        await visitor.tell(f"text {i}")
+    assert (await move.run(env={"PARLEY_FAULT": "move.after_round:kill"}))[0] == -9
+    await visitor.do(visitor.own, "edit", {"target": 1, "text": "changed after it was copied"})
+    code, out, err = await move.run(env={"PARLEY_BREAK": mistake})
+    assert code == 1 and visitor.own in err and "nothing was switched" in err, out + err
+    assert (await visitor.tell("still here"))["seq"] == 5
+    await move.refused("begin again with an empty database")
+    move.backing.drop()
+    move.backing.postgres.create_database(move.backing.name)
+    await move.done()
+
+
 async def test_the_store_that_was_left_is_not_opened_again(move) -> None:
     daemon = move.daemon
     site = await Site.make(daemon)

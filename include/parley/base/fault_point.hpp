@@ -6,8 +6,10 @@
 ///   a test would notice them
 /// Points: journal.before_commit, journal.after_commit, session.after_decode, session.before_ack,
 /// session.before_fanout; of the standard store flush.after_copy, flush.before_commit, flush.after_commit,
-/// flush.after_trim. Behaviours: skip_dedup, dedup_after_stages, ack_before_fsync, flush_from_end, trim_before_flush,
-/// flush_swallows.
+/// flush.after_trim; of parley migrate-store move.before_commit, move.between_tables, move.after_round,
+/// move.after_comparison, move.frozen, move.copied, move.before_switch, move.after_switch.
+/// Behaviours: skip_dedup, dedup_after_stages, ack_before_fsync, flush_from_end, trim_before_flush, flush_swallows,
+/// move_loses, move_forgets_changes.
 #ifdef PARLEY_FAULT_POINTS
 #include <atomic>
 #include <charconv>

@@ -52,7 +52,8 @@ void Copier::write(const Batch& batch) {
     const std::string copy = "copy message (" + message_.column_list() + ") from stdin (format binary)";
     to.copy_in(copy.c_str(), copy_stream(message_, batch.messages));
   }
-  if (!batch.changed.empty()) {
+  if (PARLEY_BROKEN("move_loses")) to.query("delete from message where pos = $1", {std::to_string(batch.upto)});
+  if (!batch.changed.empty() && !PARLEY_BROKEN("move_forgets_changes")) {
     stage(to, message_, batch.changed);
     to.query(
         "update message m set rev = u.rev, flags = u.flags, erased_at = u.erased_at, key_id = u.key_id, codec = "
@@ -66,16 +67,14 @@ void Copier::write(const Batch& batch) {
   change.commit();
 }
 
-std::uint64_t Copier::messages(std::uint64_t leave) {
-  std::uint64_t written = 0;
-  while (missing() > leave) {
+std::uint64_t Copier::messages() {
+  for (std::uint64_t written = 0;;) {
     const Batch batch = source_.batch(message_, destination_.progress().copied_pos, kBatch);
-    if (batch.seen == 0) break;
-    write(batch);
+    if (batch.seen > 0) write(batch);
     written += batch.messages.size() + batch.changed.size();
     keep_();
+    if (batch.seen < kBatch) return written;
   }
-  return written;
 }
 
 Copier::Changes Copier::synchronise(const Table& table) {
@@ -88,7 +87,7 @@ Copier::Changes Copier::synchronise(const Table& table) {
     PgTransaction change(to);
     // First what goes: its unique values may come again under another key.
     erase(to, table, remove);
-    upsert(to, table, put);
+    for (const Row& row : upsert(to, table, put)) changes.there.add(row);
     change.commit();
     changes.written += put.size();
     changes.removed += remove.size();
@@ -104,8 +103,13 @@ Copier::Changes Copier::synchronise(const Table& table) {
     const int order = !more_here ? 1 : !more_there ? -1 : compare_keys(table, here, there);
     if (order > 0) {
       remove.push_back(there);
-    } else if (order < 0 || !same(here, there)) {
-      put.push_back(here);
+    } else {
+      changes.here.add(here);
+      if (order == 0 && same(here, there)) {
+        changes.there.add(there);
+      } else {
+        put.push_back(here);
+      }
     }
     if (order <= 0) more_here = from->next(here);
     if (order >= 0) more_there = present.next(there);
@@ -118,8 +122,9 @@ Copier::Changes Copier::synchronise(const Table& table) {
 
 Copier::Changes Copier::tables() {
   Changes all;
+  last_.clear();
   for (const Table& table : tables_) {
-    const Changes changes = synchronise(table);
+    const Changes& changes = last_.emplace_back(synchronise(table));
     all.written += changes.written;
     all.removed += changes.removed;
     PARLEY_FAULT_POINT("move.between_tables");
@@ -168,10 +173,10 @@ void Copier::compare_again(std::vector<std::uint64_t> conversations) {
   }
   for (const std::uint64_t conv : conversations) {
     if (here[conv] != there[conv])
-      throw std::runtime_error("store: after copying, conversation " + std::to_string(conv) + " has " +
-                               std::to_string(there[conv].rows) + " messages in PostgreSQL and " +
-                               std::to_string(here[conv].rows) +
-                               " in the embedded store, or others; nothing was switched");
+      throw std::runtime_error(
+          "store: after copying, conversation " + std::to_string(conv) + " has " + std::to_string(there[conv].rows) +
+          " messages in PostgreSQL and " + std::to_string(here[conv].rows) +
+          " in the embedded store, or others; nothing was switched; begin again with an empty database");
   }
   here_.merge(here);
 }
@@ -193,26 +198,17 @@ std::vector<MoveReport::Table> Copier::verify() {
   if (counted.u64(0, 0) != messages.rows)
     throw std::runtime_error("store: after copying, PostgreSQL has " + std::to_string(counted.u64(0, 0)) +
                              " messages and the embedded store " + std::to_string(messages.rows) +
-                             "; nothing was switched");
+                             "; nothing was switched; begin again with an empty database");
   std::vector<MoveReport::Table> report;
   report.push_back({"message", messages.rows, messages.hash});
-  for (const Table& table : tables_) {
-    Sum here, there;
-    auto sum = [this](RowStream& rows, Sum& into) {
-      for (Row row; rows.next(row);) {
-        into.add(row);
-        if (into.rows % kBatch == 0) keep_();
-      }
-    };
-    sum(*source_.rows(table), here);
-    TargetRows rows(destination_.reader(), table, "");
-    sum(rows, there);
+  for (std::size_t i = 0; i < tables_.size(); ++i) {
+    const auto& [written, removed, here, there] = last_.at(i);
     if (here != there)
-      throw std::runtime_error("store: after copying, the table " + table.name + " has " + std::to_string(there.rows) +
-                               " rows in PostgreSQL and " + std::to_string(here.rows) +
-                               " in the embedded store, or others; nothing was switched");
-    report.push_back({table.name, here.rows, here.hash});
-    keep_();
+      throw std::runtime_error(
+          "store: after copying, the table " + tables_[i].name + " has " + std::to_string(there.rows) +
+          " rows in PostgreSQL and " + std::to_string(here.rows) +
+          " in the embedded store, or others; nothing was switched; begin again with an empty database");
+    report.push_back({tables_[i].name, here.rows, here.hash});
   }
   return report;
 }

@@ -15,11 +15,11 @@ class Copier {
  public:
   Copier(Source& source, Destination& destination, std::function<void()> keep);
 
-  /// Messages after the last copied position, until `leave` or fewer are missing; all with 0. Answers how many rows
-  /// were written.
-  std::uint64_t messages(std::uint64_t leave);
+  /// Messages after the last copied position, up to the end as it is met. Answers how many rows were written.
+  std::uint64_t messages();
   struct Changes {
     std::uint64_t written = 0, removed = 0;
+    Sum here, there;  ///< of one table: the source's rows, and those that PostgreSQL has then
   };
   /// Makes every other table equal to the source.
   Changes tables();
@@ -27,8 +27,9 @@ class Copier {
   /// Sums up all messages that are copied on both sides, and remembers the conversations that differ: those that went
   /// on meanwhile. Answers their number.
   std::size_t compare_messages();
-  /// While nothing changes any more: sums up again what differed or went on since compare_messages(), and every other
-  /// table. Throws std::runtime_error at the first difference.
+  /// While nothing changes any more, after messages() and tables(): sums up again the messages that differed or came
+  /// since compare_messages(), and compares the sums of the other tables. Throws std::runtime_error at the first
+  /// difference.
   std::vector<MoveReport::Table> verify();
 
   std::uint64_t missing() { return source_.messages_after(destination_.progress().copied_pos); }
@@ -47,6 +48,7 @@ class Copier {
   const Table message_;
   std::size_t conv_column_ = 0, time_column_ = 0;
   std::vector<Table> tables_;
+  std::vector<Changes> last_;                // of tables(), table by table
   std::unordered_set<std::int64_t> months_;  // whose partitions are there
   std::uint64_t compared_pos_ = 0;
   Sums here_;                               // of the source

@@ -172,7 +172,7 @@ class Move {
   void copy_everything() {
     copier_.emplace(source_, destination_, [this] { keep(); });
     for (int round = 1;; ++round) {
-      const std::uint64_t messages = copier_->messages(kFew / 2);
+      const std::uint64_t messages = copier_->messages();
       const Copier::Changes changes = copier_->tables();
       host_.say("round " + std::to_string(round) + ": " + std::to_string(messages) + " messages, " +
                 std::to_string(changes.written) + " other rows written, " + std::to_string(changes.removed) +
@@ -184,7 +184,7 @@ class Move {
     host_.say("compared the messages: " + std::to_string(open) + " conversations went on meanwhile");
     PARLEY_FAULT_POINT("move.after_comparison");
     // What came while they were compared.
-    for (int round = 0; copier_->missing() > kFew && round < kRoundsMax; ++round) copier_->messages(kFew / 2);
+    for (int round = 0; copier_->missing() > kFew && round < kRoundsMax; ++round) copier_->messages();
     copier_->tables();
   }
 
@@ -200,10 +200,13 @@ class Move {
     host_.say(daemon ? "the server takes nothing from now on" : "no server runs; the folder is locked");
     standstill.begin(daemon);
     PARLEY_FAULT_POINT("move.frozen");
-    if (source_.last_pos() != static_cast<std::uint64_t>(source_.meta("projected_pos")))
+    const std::uint64_t last = source_.last_pos();
+    if (last != static_cast<std::uint64_t>(source_.meta("projected_pos")))
       throw std::runtime_error("store: rows of the embedded store are behind its journal; run this again");
-    copier_->messages(0);
+    copier_->messages();
     copier_->tables();
+    if (copier_->missing() != 0 || source_.last_pos() != last)
+      throw std::runtime_error("store: the embedded store changed although it was kept still; nothing was switched");
     PARLEY_FAULT_POINT("move.copied");
     report_.tables = copier_->verify();
     destination_.prepare_journal(source_.last_pos(),

@@ -67,23 +67,28 @@ bool TargetRows::next(Row& row) {
     at_ = 0;
     if (page_->size() == 0) return false;
   }
-  row.clear();
-  for (int i = 0; i < static_cast<int>(table_.columns.size()); ++i) {
-    const Type type = table_.columns[static_cast<std::size_t>(i)].type;
-    if (page_->null(at_, i)) {
-      row.emplace_back(nullptr);
-    } else if (type == Type::kBytes) {
-      row.emplace_back(Blob{page_->bytes(at_, i)});
-    } else if (type == Type::kText) {
-      row.emplace_back(std::string(page_->text(at_, i)));
-    } else if (type == Type::kJson) {
-      row.emplace_back(canonical_json(page_->text(at_, i)));
-    } else {
-      row.emplace_back(page_->i64(at_, i));
-    }
-  }
+  row = row_of(*page_, at_, table_);
   ++at_;
   return true;
+}
+
+Row row_of(const PgRows& rows, int number, const Table& table) {
+  Row row;
+  for (int i = 0; i < static_cast<int>(table.columns.size()); ++i) {
+    const Type type = table.columns[static_cast<std::size_t>(i)].type;
+    if (rows.null(number, i)) {
+      row.emplace_back(nullptr);
+    } else if (type == Type::kBytes) {
+      row.emplace_back(Blob{rows.bytes(number, i)});
+    } else if (type == Type::kText) {
+      row.emplace_back(std::string(rows.text(number, i)));
+    } else if (type == Type::kJson) {
+      row.emplace_back(canonical_json(rows.text(number, i)));
+    } else {
+      row.emplace_back(rows.i64(number, i));
+    }
+  }
+  return row;
 }
 
 std::string in_key_order(const Table& table) {
@@ -132,8 +137,8 @@ void stage(PgSession& session, const Table& table, const std::vector<Row>& rows)
   session.copy_in(copy.c_str(), copy_stream(table, rows));
 }
 
-void upsert(PgSession& session, const Table& table, const std::vector<Row>& rows) {
-  if (rows.empty()) return;
+std::vector<Row> upsert(PgSession& session, const Table& table, const std::vector<Row>& rows) {
+  if (rows.empty()) return {};
   stage(session, table, rows);
   std::string changes;
   for (const Column& column : table.columns)
@@ -142,6 +147,13 @@ void upsert(PgSession& session, const Table& table, const std::vector<Row>& rows
                              table.column_list() + " from moving_" + table.name + " on conflict (" +
                              join_keys(table, "", ", ") + ") do update set " + changes;
   session.query(insert.c_str());
+  const std::string look = "select " + table.column_list() + " from " + table.name + " where (" +
+                           join_keys(table, "", ", ") + ") in (select " + join_keys(table, "", ", ") + " from moving_" +
+                           table.name + ")";
+  const PgRows found = session.query(look.c_str());
+  std::vector<Row> present;
+  for (int i = 0; i < found.size(); ++i) present.push_back(row_of(found, i, table));
+  return present;
 }
 
 void erase(PgSession& session, const Table& table, const std::vector<Row>& rows) {

@@ -41,13 +41,15 @@ class TargetRows final : public RowStream {
   std::optional<PgRows> page_;
   int at_ = 0;
 };
+Row row_of(const PgRows& rows, int row, const Table& table);
 /// "order by <key>", with texts by their bytes.
 std::string in_key_order(const Table& table);
 
 /// A binary COPY stream of rows of `table`.
 std::string copy_stream(const Table& table, const std::vector<Row>& rows);
-/// In the transaction that is open: adds the rows, or puts them in the place of those with the same key.
-void upsert(PgSession& session, const Table& table, const std::vector<Row>& rows);
+/// In the transaction that is open: adds the rows, or puts them in the place of those with the same key. Answers the
+/// rows as they stand there then.
+std::vector<Row> upsert(PgSession& session, const Table& table, const std::vector<Row>& rows);
 /// In the transaction that is open: takes away the rows with these keys.
 void erase(PgSession& session, const Table& table, const std::vector<Row>& rows);
 /// In the transaction that is open: a temporary table "moving_<name>" with these rows only.
