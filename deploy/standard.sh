@@ -44,6 +44,11 @@ standard_folders() {
 
 start_redis() {
   redis_started=$SECONDS
+  # Redis 7.0 forgets a transaction that a power loss cut off in the middle, but leaves its beginning in the file, where it swallows what is written next.
+  if (as_user redis test -f "$data/redis/appendonlydir/appendonly.aof.manifest"); then
+    (as_user redis redis-check-aof --fix "$data/redis/appendonlydir/appendonly.aof.manifest") <<<y >>"$data/redis/redis.log" 2>&1 ||
+      fail "the file of Redis is damaged; the end of $data/redis/redis.log says where"
+  fi
   (as_user redis setsid redis-server --port 0 --unixsocket "$data/redis/redis.sock" --unixsocketperm 700 --dir "$data/redis" --pidfile "$data/redis/redis.pid" \
     --save '' --appendonly yes --appendfsync always --aof-load-truncated yes --maxmemory-policy noeviction) </dev/null >>"$data/redis/redis.log" 2>&1 &
   redis_pid=$!

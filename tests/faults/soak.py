@@ -46,7 +46,7 @@ class Soak:
         self.dice = random.Random(seed)
         self.stand: Optional[Stand] = None
         self.restarts = 0  # by the supervisor: the daemon ended by itself, as it must when it lost its store
-        self.judged: Dict[str, Tuple[int, int]] = {}
+        self.judged: Dict[str, List[Tuple[Any, ...]]] = {}  # by conversation: its entries as they were at the last judgement
         self.points = STANDARD_POINTS if store == "standard" else EMBEDDED_POINTS
 
     async def __aenter__(self) -> "Soak":
@@ -90,12 +90,15 @@ class Soak:
         verdict = Checker(self.history, [e for e in entries if e.conv in mine], [SECRET], received).run()
         if self.stand:
             verdict.violations += self.stand.truth.contradictions()
-        prints: Dict[str, Tuple[int, int]] = {}
+        now: Dict[str, List[Tuple[Any, ...]]] = {}
         for entry in entries:  # what was judged stays as it was
-            count, print_ = prints.get(entry.conv, (0, 0))
-            prints[entry.conv] = (count + 1, hash((print_, entry.seq, entry.id, entry.rev, entry.text)))
-        verdict.violations += [f"I1: conversation {conv} of an earlier chapter has changed" for conv, print_ in self.judged.items() if prints.get(conv) != print_]
-        self.judged = prints
+            if entry.seq is not None:
+                now.setdefault(entry.conv, []).append((entry.seq, entry.type, entry.id, entry.rev, hash(entry.text)))
+        for conv, then in self.judged.items():
+            if now.get(conv) != then:
+                changed = next((pair for pair in zip(then, now.get(conv, [])) if pair[0] != pair[1]), None)
+                verdict.violations.append(f"I1: conversation {conv} of an earlier chapter had {len(then)} entries and has {len(now.get(conv, []))}; first change: {changed}")
+        self.judged = now
         self.history.close()
         await cut_all()
         return verdict
@@ -111,7 +114,7 @@ class Soak:
                 self.restarts += 1
                 await self.daemon.start(RECOVERS_S)
             if self.stand and not self.stand.redis.running:
-                self.stand.redis.start()
+                self.stand.start_redis()
             if time.monotonic() > deadline:
                 raise AssertionError(f"I6: no 20 acks within {RECOVERS_S} s\n{self.daemon.tail(60)}")
             await asyncio.sleep(0.05)
@@ -184,7 +187,7 @@ async def redis_killed(soak: Soak) -> None:
     for _ in range(soak.dice.randint(1, 3)):
         soak.stand.redis.kill()
         await soak.nap(0, 2)
-        soak.stand.redis.start()
+        soak.stand.start_redis()
         await soak.nap(0, 1)
 
 
@@ -198,7 +201,7 @@ async def redis_loses_power(soak: Soak) -> None:
     soak.stand.lose_power()
     soak.stand.disk.heal()
     await soak.nap(0, 1)
-    soak.stand.redis.start()
+    soak.stand.start_redis()
     if both:
         await soak.daemon.start(RECOVERS_S)
 
@@ -231,7 +234,7 @@ async def journals_disk_fails(soak: Soak) -> None:
     await soak.nap(0, 2)
     stand.disk.cut_power(soak.dice)
     stand.disk.heal()
-    stand.redis.start()
+    stand.start_redis()
 
 
 @fault(standard=True)
@@ -276,7 +279,7 @@ async def everything_dies(soak: Soak) -> None:
     soak.stand.lose_power()
     soak.stand.postgres.kill()
     soak.stand.postgres.start()
-    soak.stand.redis.start()
+    soak.stand.start_redis()
     await soak.daemon.start(RECOVERS_S)
 
 
@@ -289,7 +292,7 @@ async def an_older_journal_comes_back(soak: Soak) -> None:
     await soak.daemon.stop()
     stand.redis.stop()
     shutil.copytree(stand.redis.data, older)
-    stand.redis.start()
+    stand.start_redis()
     await soak.daemon.start(RECOVERS_S)
     await soak.nap(1, 4)
     await soak.daemon.stop()
@@ -301,7 +304,7 @@ async def an_older_journal_comes_back(soak: Soak) -> None:
     if soak.dice.random() < 0.7:
         shutil.copytree(older, stand.redis.data, dirs_exist_ok=True)
     stand.disk.settle()
-    stand.redis.start()
+    stand.start_redis()
     await soak.daemon.start(RECOVERS_S)
 
 

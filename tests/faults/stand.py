@@ -11,7 +11,7 @@ import aiohttp
 from checker import Verdict
 from load import Load
 from parley_test.daemon import Daemon
-from parley_test.disk import Disk
+from parley_test.disk import Disk, cut_torn_transaction
 from parley_test.history import History
 from parley_test.proxy import Proxy
 from parley_test.servers import Backing, Postgres, Redis
@@ -42,7 +42,7 @@ class Stand:
 
     async def __aenter__(self) -> "Stand":
         try:
-            self.redis.start()
+            self.start_redis()
             self.postgres.start()
             self.backing = Backing(self.redis, self.postgres, shards=self._shards)
             self.daemon = self.new_daemon()
@@ -85,6 +85,11 @@ class Stand:
         return self.load
 
     # ---- servers ----
+
+    def start_redis(self) -> None:
+        """As the service does."""
+        cut_torn_transaction(self.redis.data)
+        self.redis.start()
 
     def lose_power(self, whole_tail: bool = False) -> int:
         """Redis and its unsynced writes are gone; it is not started again. How many bytes were dropped."""

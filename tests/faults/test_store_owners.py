@@ -117,7 +117,7 @@ async def test_an_old_journal_below_a_newer_archive_is_repaired(tmp_path, seed, 
             copied = tmp_path / "older"
             shutil.rmtree(copied, ignore_errors=True)
             shutil.copytree(stand.redis.data, copied)
-            stand.redis.start()
+            stand.start_redis()
             await stand.daemon.start()
             await load.more_acks(100)
             assert await stand.daemon.stop() == 0  # an orderly end archives everything
@@ -126,7 +126,7 @@ async def test_an_old_journal_below_a_newer_archive_is_repaired(tmp_path, seed, 
             if lost == "an hour":
                 shutil.copytree(copied, stand.redis.data, dirs_exist_ok=True)
             stand.disk.settle()
-            stand.redis.start()
+            stand.start_redis()
             await stand.daemon.start()
             await load.more_acks(100, timeout=40)
         await stand.sound()
@@ -144,7 +144,7 @@ async def test_a_journal_that_lost_what_only_it_had_starts_a_new_epoch(tmp_path,
         stand.redis.stop()
         copied = tmp_path / "older"
         shutil.copytree(stand.redis.data, copied)
-        stand.redis.start()
+        stand.start_redis()
         await stand.daemon.start()
         await load.more_acks(30)
         stand.postgres.pause()
@@ -155,7 +155,7 @@ async def test_a_journal_that_lost_what_only_it_had_starts_a_new_epoch(tmp_path,
         shutil.copytree(copied, stand.redis.data, dirs_exist_ok=True)
         stand.disk.settle()
         stand.postgres.resume()
-        stand.redis.start()
+        stand.start_redis()
         await stand.daemon.start(40)
         try:
             await load.come_to_rest(15)

@@ -143,7 +143,7 @@ async def test_everything_dies_at_once(tmp_path, seed) -> None:
             await stand.daemon.kill()
             stand.lose_power()
             stand.postgres.kill()
-            stand.redis.start()
+            stand.start_redis()
             stand.postgres.start()
             await stand.daemon.start()
         await load.more_acks(50)

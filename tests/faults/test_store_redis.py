@@ -30,7 +30,7 @@ async def test_power_loss_with_appendfsync_always(tmp_path, seed, parley) -> Non
             stand.disk.heal()
             if parley == "lives":
                 await stand.no_acks_during(0.3, grace=0.1)
-            stand.redis.start()
+            stand.start_redis()
             if parley == "dies too":
                 await stand.daemon.start()
         await load.more_acks(30)
@@ -51,7 +51,7 @@ async def test_the_judge_notices_what_everysec_loses(tmp_path, seed) -> None:
         dropped = stand.lose_power(whole_tail=True)
         stand.disk.heal()
         stand.postgres.resume()
-        stand.redis.start()
+        stand.start_redis()
         assert dropped > 0 and acknowledged >= 60
         rest = ""
         try:
@@ -72,7 +72,7 @@ async def test_redis_is_killed_at_random_moments(tmp_path, seed) -> None:
             await asyncio.sleep(stand.dice.uniform(0, 0.2))
             stand.redis.kill()
             await asyncio.sleep(stand.dice.choice((0, 0.2, 1.5)))
-            stand.redis.start()
+            stand.start_redis()
         await load.more_acks(30)
         await stand.sound()
 
@@ -153,7 +153,7 @@ async def test_the_journals_disk_fails_and_redis_gives_up(tmp_path, seed, fault)
             await stand.until("archived entries can be read", lambda: _page_of(agent, load.visitors[0].own), timeout=15)
             stand.disk.cut_power(stand.dice)
             stand.disk.heal()
-            stand.redis.start()
+            stand.start_redis()
             await stand.until_ready_is(200)
             await load.more_acks(50)
         await stand.sound()
@@ -267,7 +267,7 @@ async def test_who_speaks_while_redis_is_away_is_told(tmp_path, seed, how) -> No
         began = time.monotonic()
         await stand.is_told("journal_down")
         assert time.monotonic() - began < 3
-        stand.redis_link.heal() if how == "no way" else stand.redis.start()
+        stand.redis_link.heal() if how == "no way" else stand.start_redis()
         await load.come_to_rest()
         await (await stand.site.visitor("newcomer")).tell("hello")
         assert stand.history.count("closed") == 0, "nobody lost the connection"

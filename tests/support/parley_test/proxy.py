@@ -30,7 +30,7 @@ class _Pipe:
                 budget = proxy.cut_after[self.direction]
                 if budget is not None:
                     data, proxy.cut_after[self.direction] = data[:budget], budget - len(data[:budget])
-                size = proxy.chop or len(data)
+                size = proxy.chop or max(len(data), 1)
                 for at in range(0, len(data), size):
                     self.writer.write(data[at : at + size])
                     await self.writer.drain()
