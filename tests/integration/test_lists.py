@@ -70,8 +70,7 @@ async def test_the_closed_list_hints_that_it_changed(daemon) -> None:
     rows = await agent.wire.request({"t": "watch", "view": "closed"}, "rows")
     assert rows["rows"] == []
     await agent.do(visitor.own, "close", {})
-    delta = await agent.wire.expect("delta", where=lambda f: f["watch"] == rows["re"])
-    assert delta["changed"] is True
+    await agent.wire.expect("delta", where=lambda f: f["watch"] == rows["re"] and f.get("changed") is True)  # one with counts alone may come first
     await daemon.until_archived()
     rows = await agent.wire.request({"t": "watch", "view": "closed"}, "rows")
     assert [r["conv"] for r in rows["rows"]] == [visitor.own]

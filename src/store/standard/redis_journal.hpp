@@ -48,6 +48,9 @@ class RedisJournal final : public Journal {
   Health health() const override;
 
  private:
+  /// Lists are read from the archive: waits, a moment only, until it has what the journal has now, so that whoever
+  /// closed a conversation finds it among the closed ones.
+  asio::awaitable<void> archive_catches_up() const;
   class Keeper;
   JournalLane* lane() const;
   std::shared_ptr<JournalShared> shared_;
