@@ -64,8 +64,9 @@ class Move:
 
 
 @pytest.fixture
-def move(stopped_daemon):
-    move = Move(stopped_daemon, shared().backing())
+def move(stopped_daemon, request):
+    """`indirect` parameters are the number of shards."""
+    move = Move(stopped_daemon, shared().backing(shards=getattr(request, "param", 1)))
     asyncio.run(stopped_daemon.start())
     yield move
     stopped_daemon.signal(signal.SIGKILL)
@@ -141,6 +142,7 @@ async def goes_on(sites: List[Site], heads: Dict[str, Tuple[int, int]]) -> None:
             assert (await visitor.tell("after the move"))["seq"] == heads[visitor.own][0] + 1
 
 
+@pytest.mark.parametrize("move", [1, 3], indirect=True, ids=["one shard", "three shards"])
 async def test_everything_is_as_it_was(move) -> None:
     daemon = move.daemon
     sites = await lived_in(daemon)
@@ -348,6 +350,7 @@ async def test_postgres_that_dies_in_the_middle_leaves_everything_as_it_was(tmp_
         servers.redis.dispose()
 
 
+@pytest.mark.parametrize("move", [1, 3], indirect=True, ids=["one shard", "three shards"])
 async def test_an_old_history_is_found_by_search(move) -> None:
     await lived_in(move.daemon)
     await move.done()
