@@ -78,7 +78,8 @@ std::uint64_t Home::stable_of(Conversation& c, std::uint64_t seq, SessionKey sen
 
 void Home::became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived) {
   check_home();
-  for (const auto& [conv, upto] : archived) {
+  for (const auto& [conv, archived_seq] : archived) {
+    const std::uint64_t upto = archived_seq;  // a structured binding cannot be captured
     const auto it = conversations_.find(conv);
     if (it == conversations_.end() || it->second->awaiting_stable.empty()) continue;
     std::string json;

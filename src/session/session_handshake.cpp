@@ -86,6 +86,15 @@ asio::awaitable<void> Session::authenticate_agent(Shard& shard, SessionKey key, 
   self->identified();
 }
 
+namespace {
+/// Does a profile have what this person's session needs of it?
+std::function<bool(const TenantProfile&)> knows(const Who& who) {
+  return [who](const TenantProfile& profile) {
+    return who.visitor() ? profile.channels.contains(who.channel) : profile.agents.contains(AgentId{who.principal.id});
+  };
+}
+}  // namespace
+
 void Session::identified() {
   if (!handshake_->resume.empty()) {
     auto claims = shard_->signer().open_resume(handshake_->resume, wall_s());
@@ -93,7 +102,7 @@ void Session::identified() {
       return close(CloseCode::kResumeInvalid);
     handshake_->resumed = *claims;
   }
-  shard_->profiles().with(who_.tenant, [shard = shard_, key = key()](Result<ProfilePtr> profile) {
+  shard_->profiles().with(who_.tenant, knows(who_), [shard = shard_, key = key()](Result<ProfilePtr> profile) {
     Session* self = shard->find(key);
     if (!self || self->stage_ != Stage::kAuthenticating) return;
     if (profile) return self->place(*profile);
@@ -124,7 +133,7 @@ void Session::place(const ProfilePtr& profile) {
 /// On the reactor where it stays.
 void Session::arrived() {
   arm_heartbeat(kAuthenticateMax);
-  shard_->profiles().with(who_.tenant, [shard = shard_, key = key()](Result<ProfilePtr> profile) {
+  shard_->profiles().with(who_.tenant, knows(who_), [shard = shard_, key = key()](Result<ProfilePtr> profile) {
     Session* self = shard->find(key);
     if (!self || self->stage_ != Stage::kAuthenticating) return;
     if (profile) return self->settle(*profile);

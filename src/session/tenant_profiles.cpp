@@ -16,6 +16,8 @@ struct Rows {
   std::vector<store::WordList> words;
 };
 
+constexpr std::chrono::seconds kRenewAgain{5};
+
 pipeline::WordAction action_of(std::string_view name) {
   if (name == "block") return pipeline::WordAction::kBlock;
   if (name == "flag") return pipeline::WordAction::kFlag;
@@ -46,6 +48,20 @@ void TenantProfiles::with(TenantId tenant, std::function<void(Result<ProfilePtr>
   if (slot.loading) return;
   slot.loading = true;
   home().spawn("tenant profile", load(tenant));
+}
+
+void TenantProfiles::with(TenantId tenant, std::function<bool(const TenantProfile&)> know,
+                          std::function<void(Result<ProfilePtr>)> then) {
+  with(tenant, [this, tenant, know = std::move(know), then = std::move(then)](Result<ProfilePtr> profile) mutable {
+    if (!profile || know(**profile)) return then(std::move(profile));
+    Slot& slot = slots_[tenant];
+    if (!slot.loading && home().now() - slot.renewed < kRenewAgain) return then(std::move(profile));
+    if (!slot.loading) slot.renewed = home().now();
+    reload(tenant, [this, tenant, old = *profile, then = std::move(then)] {
+      const ProfilePtr now = find(tenant);
+      then(now ? now : old);
+    });
+  });
 }
 
 void TenantProfiles::reload(TenantId tenant, std::function<void()> then) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -43,6 +44,10 @@ class TenantProfiles : private ReactorBound {
   ProfilePtr find(TenantId tenant) const;  ///< null if not loaded
   /// Calls `then` now or later with the profile, or with why there is none (kNotFound).
   void with(TenantId tenant, std::function<void(Result<ProfilePtr>)> then);
+  /// The same; a profile that does not `know` somebody who has just been let in may be older than they are, and is
+  /// loaded anew first, at most every five seconds.
+  void with(TenantId tenant, std::function<bool(const TenantProfile&)> know,
+            std::function<void(Result<ProfilePtr>)> then);
   /// Loads anew if it was loaded; the old one stays in force meanwhile, and if that fails. `then` runs after it.
   void reload(TenantId tenant, std::function<void()> then);
 
@@ -51,6 +56,7 @@ class TenantProfiles : private ReactorBound {
     ProfilePtr profile;
     bool loading = false, stale = false;
     std::vector<std::function<void(Result<ProfilePtr>)>> waiting;
+    std::chrono::steady_clock::time_point renewed{};  ///< because it did not know somebody
   };
   asio::awaitable<void> load(TenantId tenant);
 
