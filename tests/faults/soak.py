@@ -35,7 +35,7 @@ from stand import Stand, Watch  # noqa: E402
 RECOVERS_S = 40.0  # how long after a fault the service may take to be ready and to acknowledge again
 SESSION_POINTS = ["session.after_decode", "session.before_ack", "session.before_fanout"]
 EMBEDDED_POINTS = SESSION_POINTS + ["journal.before_commit", "journal.after_commit"]
-STANDARD_POINTS = SESSION_POINTS + ["journal.before_append", "journal.after_append", "flush.after_copy", "flush.before_commit", "flush.after_commit", "flush.after_trim"]
+STANDARD_POINTS = EMBEDDED_POINTS + ["flush.after_copy", "flush.before_commit", "flush.after_commit", "flush.after_trim"]
 
 
 class Soak:
