@@ -53,7 +53,10 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
     marks_at_ = std::chrono::steady_clock::now() + kMarksEvery;
     arm();
   }
-  void close() { closed_ = true; }
+  void close() {
+    closed_ = true;
+    cancel();
+  }
   Reactor& home() const noexcept { return lane_->home(); }
   bool idle() const noexcept { return running_ == 0; }
   void reserve(std::int64_t ms) {
