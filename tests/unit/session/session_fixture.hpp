@@ -75,7 +75,12 @@ class FaultyJournal final : public store::Journal {
   void archive(Reactor& home, ConversationId conv, std::uint64_t upto) {
     home.post([this, conv, upto] {
       archived_[conv] = upto;
-      on_stable_({{conv, upto}});
+      OnStable handler;
+      {
+        std::lock_guard lock(mutex_);
+        handler = on_stable_[Reactor::current()];
+      }
+      handler({{conv, upto}});
     });
   }
 
@@ -124,7 +129,10 @@ class FaultyJournal final : public store::Journal {
   void save_marks(std::vector<Mark> marks) override { real_.save_marks(std::move(marks)); }
   asio::awaitable<Result<std::vector<Mark>>> load_marks(ConversationId conv) override { return real_.load_marks(conv); }
   Health health() const override { return real_.health(); }
-  void on_stable(OnStable handler) override { on_stable_ = std::move(handler); }
+  void on_stable(OnStable handler) override {
+    std::lock_guard lock(mutex_);
+    on_stable_[Reactor::current()] = std::move(handler);
+  }
   std::uint64_t stable(ConversationId conv, std::uint64_t head) const override {
     if (!archive_later_) return head;
     const auto known = archived_.find(conv);
@@ -156,7 +164,7 @@ class FaultyJournal final : public store::Journal {
   std::vector<std::pair<Reactor*, std::shared_ptr<Held>>> held_;
   std::atomic<bool> archive_later_{false};
   std::unordered_map<ConversationId, std::uint64_t> archived_;  // of the one reactor that tests of it use
-  OnStable on_stable_;
+  std::unordered_map<Reactor*, OnStable> on_stable_;
 };
 
 /// Bearer "a:<agent id>" is that agent; "disabled" is somebody of a disabled tenant, "down" finds the store down.
