@@ -290,8 +290,9 @@ class StandardReader:
         return found
 
     def row_counts(self) -> Dict[str, int]:
-        """Rows of every table and elements of every key that appends write."""
-        tables = [name for (name,) in self.query("select tablename from pg_tables where schemaname = 'public'")]
+        """Rows of every table and elements of every key that appends write; not how far the daemon's own readers are, and which months there are."""
+        own = ("flush_progress", "search_progress", "message_y", "message_search_y")
+        tables = [name for (name,) in self.query("select tablename from pg_tables where schemaname = 'public'") if not name.startswith(own)]
         counts = {name: self.query(f'select count(*) from "{name}"')[0][0] for name in tables}
         with self._backing.redis.client() as client:
             for shard in range(self._backing.shards):
