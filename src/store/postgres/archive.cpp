@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "message_facts.hpp"
+#include "page.hpp"
 #include "sender_results.hpp"
 
 namespace parley::store::archive {
@@ -143,51 +144,7 @@ Journal::Page read_page(Sql& sql, ConversationId conv, const Journal::Range& ran
   statement += forward ? " order by seq limit ?" : " order by seq desc limit ?";
   parameters.emplace_back(std::int64_t{range.limit} + 1);
 
-  Journal::Page page;
-  std::size_t bytes = 0;
-  for (const SqlRow& row : sql.query(statement, parameters)) {
-    if (page.entries.size() == range.limit) {
-      page.more = true;
-      break;
-    }
-    StoredEntry entry = entry_of(row);
-    bytes += entry.body.size();
-    if (bytes > range.bytes_max && !page.entries.empty()) {
-      page.more = true;
-      break;
-    }
-    page.entries.push_back(std::move(entry));
-  }
-  if (!forward) std::reverse(page.entries.begin(), page.entries.end());
-  return page;
-}
-
-std::vector<domain::EntryFacts> facts_after(Sql& sql, ConversationId conv, std::uint64_t seq,
-                                            std::vector<std::string>& texts) {
-  // What an entry said when it was stored: that is where its first change put it, if there was one.
-  const auto rows = sql.query(
-      "select pos, seq, flags, status, assignee, kind, audience, principal_kind, principal_id, ts_ns, coalesce((select "
-      "body from message_original where message_original.conv = message.conv and message_original.seq = message.seq "
-      "order by replaced_by limit 1), body) from message where conv = ? and seq > ? order by seq",
-      {number(conv.value), number(seq)});
-  texts.assign(rows.size(), {});  // never grows below, so that views into it stay good
-  std::vector<domain::EntryFacts> facts;
-  facts.reserve(rows.size());
-  for (const SqlRow& row : rows) {
-    MessageRow message;
-    message.pos = row.u64(0);
-    message.seq = row.u64(1);
-    message.flags = static_cast<std::uint32_t>(row.i64(2));
-    message.status = static_cast<protocol::Status>(row.i64(3));
-    message.assignee = AgentId{row.u64(4)};
-    protocol::PackItem item;
-    item.kind = static_cast<EntryType>(row.i64(5));
-    item.audience = static_cast<Audience>(row.i64(6));
-    item.principal = {static_cast<PrincipalKind>(row.i64(7)), row.u64(8)};
-    item.ts_ns = row.i64(9);
-    facts.push_back(facts_of(message, item, row.text(10), texts[facts.size()]));
-  }
-  return facts;
+  return page_of(sql.query(statement, parameters), range, entry_of);
 }
 
 std::optional<ConversationId> of_visitor(Sql& sql, ChannelId channel, VisitorId visitor) {
@@ -197,10 +154,6 @@ std::optional<ConversationId> of_visitor(Sql& sql, ChannelId channel, VisitorId 
       {number(channel.value), number(visitor.value)});
   if (rows.empty()) return std::nullopt;
   return ConversationId{rows[0].u64(0)};
-}
-
-std::vector<domain::ConversationMeta> open(Sql& sql, TenantId tenant) {
-  return metas(sql, "tenant_id = ? and status <> 3 order by id", {number(tenant.value)});
 }
 
 std::vector<domain::ConversationMeta> closed(Sql& sql, TenantId tenant, std::uint64_t before_pos, unsigned limit) {

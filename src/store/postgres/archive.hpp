@@ -20,12 +20,8 @@ std::optional<Archived> load(Sql&, ConversationId);
 /// The folded page, as Journal::read() over what is archived. Bodies are the same JSON as was stored, but not always
 /// the same bytes: fields may stand in another order.
 Journal::Page read_page(Sql&, ConversationId, const Journal::Range&);
-/// Entries after `seq` as they were when they were stored, in order, for bringing a projection up to date. `texts` is
-/// replaced by what their `text` points to, so it must live, unchanged, as long as they do.
-std::vector<domain::EntryFacts> facts_after(Sql&, ConversationId, std::uint64_t seq, std::vector<std::string>& texts);
 /// The open one, or the latest closed.
 std::optional<ConversationId> of_visitor(Sql&, ChannelId, VisitorId);
-std::vector<domain::ConversationMeta> open(Sql&, TenantId);
 /// Newest first; before_pos 0 = from the newest.
 std::vector<domain::ConversationMeta> closed(Sql&, TenantId, std::uint64_t before_pos, unsigned limit);
 /// Oldest first.

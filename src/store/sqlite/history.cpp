@@ -4,6 +4,7 @@
 
 #include "body_codec.hpp"
 #include "message_rows.hpp"
+#include "page.hpp"
 
 namespace parley::store {
 namespace {
@@ -51,23 +52,7 @@ Journal::Page read_page(Sql& sql, ConversationId conv, const Journal::Range& ran
   statement += forward ? " order by seq limit ?" : " order by seq desc limit ?";
   parameters.emplace_back(std::int64_t{range.limit} + 1);
 
-  Journal::Page page;
-  std::size_t bytes = 0;
-  for (const SqlRow& row : sql.query(statement, parameters)) {
-    if (page.entries.size() == range.limit) {
-      page.more = true;
-      break;
-    }
-    StoredEntry entry = entry_of(row);
-    bytes += entry.body.size();
-    if (bytes > range.bytes_max && !page.entries.empty()) {
-      page.more = true;
-      break;
-    }
-    page.entries.push_back(std::move(entry));
-  }
-  if (!forward) std::reverse(page.entries.begin(), page.entries.end());
-  return page;
+  return page_of(sql.query(statement, parameters), range, entry_of);
 }
 
 std::optional<ConversationId> conversation_of_visitor(Sql& sql, ChannelId channel, VisitorId visitor) {

@@ -37,7 +37,7 @@ void wait_for(std::chrono::steady_clock::time_point until, Attempt attempt) {
 
 redis::Endpoint endpoint_of(const StandardOptions& options) {
   Result<redis::Endpoint> endpoint = redis::parse_endpoint(options.redis_url);
-  if (!endpoint) throw std::runtime_error("store.redis.url: " + endpoint.error().detail);
+  if (!endpoint) throw std::runtime_error("redis.url: " + endpoint.error().detail);
   return *endpoint;
 }
 
@@ -109,7 +109,7 @@ class StandardStore final : public Store {
         archive.query("select 1", {});
         return {};
       } catch (const SqlError& error) {
-        return std::string("PostgreSQL cannot be reached: ") + error.what() + "; check store.postgres and the server";
+        return std::string("PostgreSQL cannot be reached: ") + error.what() + "; check postgres.url and the server";
       }
     });
     wait_for(until, [&]() -> std::string {
@@ -118,7 +118,7 @@ class StandardStore final : public Store {
         return reply.is_error() ? "Redis at " + redis::describe(shared_->endpoint) + " refuses: " + reply.text : "";
       } catch (const redis::ConnectionError& error) {
         return "Redis at " + redis::describe(shared_->endpoint) + " cannot be reached: " + error.what() +
-               "; check store.redis.url and the server";
+               "; check redis.url and the server";
       }
     });
     postgres::migrate(options.postgres);
@@ -186,9 +186,9 @@ std::unique_ptr<Store> open_standard_store(const StandardOptions& options) {
     return std::make_unique<StandardStore>(options);
   } catch (const SqlError& error) {
     throw std::runtime_error(std::string("store: PostgreSQL: ") + error.what() +
-                             "; check store.postgres, the server and its rights");
+                             "; check postgres.url, the server and its rights");
   } catch (const redis::ConnectionError& error) {
-    throw std::runtime_error(std::string("store: Redis: ") + error.what() + "; check store.redis.url and the server");
+    throw std::runtime_error(std::string("store: Redis: ") + error.what() + "; check redis.url and the server");
   }
 }
 
