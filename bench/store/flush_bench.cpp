@@ -1,16 +1,19 @@
-// How fast a backlog of the standard store becomes rows: flush_bench [items] [fsync: on|off] [items of a transaction]
-// Starts a Redis and a PostgreSQL of its own, fills the journal (300-byte bodies, 2,000 conversations, 256 items an
-// entry), then times the flusher and the search reader.
+// How fast a backlog of the standard store becomes rows, and how fast old pages are read from them:
+//   flush_bench [--items N] [--conversations N] [--fsync on|off] [--batch N] [--no-index] [--pages N]
+// Starts a Redis and a PostgreSQL of its own, fills the journal (300-byte bodies, 256 items an entry), then times the
+// flusher (--batch: items of a transaction), the search reader, and N pages of 50 entries at random places.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "postgres/archive.hpp"
 #include "postgres/migrations.hpp"
 #include "postgres/pg_connection.hpp"
 #include "redis/blocking_client.hpp"
@@ -27,8 +30,45 @@ using namespace parley::store;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::uint64_t kConversations = 2000;
 constexpr std::size_t kBodyBytes = 300, kBatch = 256;
+constexpr unsigned kPage = 50;
+
+struct Arguments {
+  std::uint64_t items = 200'000, conversations = 2000, pages = 2000;
+  std::size_t batch = 0;
+  bool fsync = true, index = true;
+};
+
+Arguments parse(int argc, char** argv) {
+  Arguments arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string option = argv[i];
+    if (option == "--no-index") {
+      arguments.index = false;
+      continue;
+    }
+    const std::string value = i + 1 < argc ? argv[++i] : "";
+    const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
+    if (option == "--items" && number > 0) {
+      arguments.items = number;
+    } else if (option == "--conversations" && number > 0) {
+      arguments.conversations = number;
+    } else if (option == "--pages") {
+      arguments.pages = number;
+    } else if (option == "--batch" && number > 0) {
+      arguments.batch = number;
+    } else if (option == "--fsync" && (value == "on" || value == "off")) {
+      arguments.fsync = value == "on";
+    } else {
+      std::fprintf(stderr, "flush_bench: %s %s is not understood; see the top of the source\n", option.c_str(),
+                   value.c_str());
+      std::exit(2);
+    }
+  }
+  return arguments;
+}
+
+ConversationId conversation(std::uint64_t which) { return ConversationId{(1000 + which) << 12}; }
 
 double cpu_seconds() {
   rusage usage{};
@@ -39,7 +79,8 @@ double cpu_seconds() {
 
 class Backlog {
  public:
-  explicit Backlog(const redis::Endpoint& endpoint) : client_(endpoint, 2000ms, 30000ms), n_(kConversations, 0) {
+  Backlog(const redis::Endpoint& endpoint, std::uint64_t conversations)
+      : client_(endpoint, 2000ms, 30000ms), n_(conversations, 0) {
     redis::load_library(client_, redis::kLibraryName, redis::kLibrarySource);
     client_.call(redis::fence_command(keys_, 1, 1, 0, 0, 1));
   }
@@ -53,9 +94,9 @@ class Backlog {
     std::vector<redis::ItemNotes> notes(size);
     for (std::size_t i = 0; i < size; ++i) {
       Append& item = batch[i];
-      const std::uint64_t which = mix64(++count_) % kConversations;
+      const std::uint64_t which = mix64(++count_) % n_.size();
       item.tenant = TenantId{1};
-      item.conv = ConversationId{(1000 + which) << 12};
+      item.conv = conversation(which);
       item.id = MessageId{count_};
       item.ts_ns = 1'763'715'600'000'000'000 + static_cast<std::int64_t>(count_);
       item.principal = Principal::visitor(VisitorId{which + 1});
@@ -98,42 +139,26 @@ void time_of(const char* what, std::uint64_t items, Work work) {
   std::fflush(stdout);
 }
 
-}  // namespace
+/// Pages of 50 at random places of random conversations, as somebody sees who scrolls back.
+void time_pages(Sql& sql, const Arguments& arguments) {
+  std::vector<double> ms;
+  const std::uint64_t each = arguments.items / arguments.conversations;
+  for (std::uint64_t i = 0; i < arguments.pages; ++i) {
+    Journal::Range range;
+    range.limit = kPage;
+    range.before = 2 + mix64(2 * i) % (each + 1);
+    const Clock::time_point begin = Clock::now();
+    archive::read_page(sql, conversation(mix64(2 * i + 1) % arguments.conversations), range);
+    ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  }
+  if (ms.empty()) return;
+  std::sort(ms.begin(), ms.end());
+  auto at = [&](double share) { return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1))]; };
+  std::printf("pages    %zu of up to %u entries: p50 %.2f ms, p95 %.2f ms, p99 %.2f ms\n", ms.size(), kPage, at(0.5),
+              at(0.95), at(0.99));
+}
 
-int main(int argc, char** argv) {
-  ::signal(SIGPIPE, SIG_IGN);
-  const std::uint64_t items = argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 200'000;
-  test::RedisServer::Options in_memory;
-  in_memory.appendonly = false;
-  test::RedisServer redis_server(in_memory);
-  test::PostgresServer::Options durable;
-  durable.fsync = argc <= 2 || std::string(argv[2]) == "on";
-  test::PostgresServer postgres(durable);
-  const std::string conninfo = postgres.create_database("bench");
-  postgres::migrate(conninfo);
-
-  redis::Endpoint endpoint;
-  endpoint.unix_socket = redis_server.unix_socket();
-  Backlog backlog(endpoint);
-  time_of("append", items, [&] { backlog.fill(items); });
-
-  standard::FlusherOptions options;
-  options.endpoint = endpoint;
-  options.prefix = "bench";
-  options.postgres = conninfo;
-  options.owner_token = "1:bench";
-  if (argc > 3) options.batch_items = std::strtoull(argv[3], nullptr, 10);
-  standard::Flusher flusher(options, {});
-  time_of("flush", items, [&] {
-    flusher.start();
-    if (!flusher.request_sync(600s)) {
-      std::fprintf(stderr, "flush: %s\n", flusher.trouble().c_str());
-      std::exit(1);
-    }
-  });
-  flusher.stop();
-  std::printf("         %lu transactions\n", flusher.stats().transactions);
-
+void time_search(Sql& sql, const std::string& conninfo, std::uint64_t items) {
   standard::SearchReaderOptions search;
   search.postgres = conninfo;
   standard::SearchReader reader(search);
@@ -146,10 +171,6 @@ int main(int argc, char** argv) {
   });
   reader.stop();
 
-  PgOptions how;
-  how.conninfo = conninfo;
-  PgConnection sql(how);
-  sql.execute("analyze");
   for (const char* words : {"refund", "chat about", "123456", "nothing like it"}) {
     const Clock::time_point begin = Clock::now();
     standard::SearchQuery query;
@@ -159,4 +180,49 @@ int main(int argc, char** argv) {
     std::printf("search   \"%s\": %zu hits, %.1f ms\n", words, hits,
                 std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const Arguments arguments = parse(argc, argv);
+  const std::uint64_t items = arguments.items;
+  test::RedisServer::Options in_memory;
+  in_memory.appendonly = false;
+  test::RedisServer redis_server(in_memory);
+  test::PostgresServer::Options durable;
+  durable.fsync = arguments.fsync;
+  test::PostgresServer postgres(durable);
+  const std::string conninfo = postgres.create_database("bench");
+  postgres::migrate(conninfo);
+
+  redis::Endpoint endpoint;
+  endpoint.unix_socket = redis_server.unix_socket();
+  Backlog backlog(endpoint, arguments.conversations);
+  time_of("append", items, [&] { backlog.fill(items); });
+
+  standard::FlusherOptions options;
+  options.endpoint = endpoint;
+  options.prefix = "bench";
+  options.postgres = conninfo;
+  options.owner_token = "1:bench";
+  if (arguments.batch > 0) options.batch_items = arguments.batch;
+  standard::Flusher flusher(options, {});
+  time_of("flush", items, [&] {
+    flusher.start();
+    if (!flusher.request_sync(600s)) {
+      std::fprintf(stderr, "flush: %s\n", flusher.trouble().c_str());
+      std::exit(1);
+    }
+  });
+  flusher.stop();
+  std::printf("         %lu transactions\n", flusher.stats().transactions);
+
+  PgOptions how;
+  how.conninfo = conninfo;
+  PgConnection sql(how);
+  sql.execute("analyze");
+  time_pages(sql, arguments);
+  if (arguments.index) time_search(sql, conninfo, items);
 }
