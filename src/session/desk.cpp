@@ -123,7 +123,7 @@ void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
   row.meta = meta;
   if (meta.status == Status::kActive && meta.assignee != before) {  // the visitor learns how its new agent is
     auto presence = agents_.find(meta.assignee.value);
-    world_.agent_presence(tenant_, meta.assignee,
+    world_.agent_assigned(tenant_, meta.id, meta.assignee,
                           presence == agents_.end() ? AgentStatus::kAway : presence->second.effective);
   }
   if (visitor_text) {

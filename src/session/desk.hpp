@@ -24,7 +24,10 @@ class DeskEnvironment {
  public:
   virtual void reply(SessionKey to, std::string json, bool several = false) = 0;
   virtual void queue_position(TenantId tenant, ConversationId conv, std::uint32_t position, bool online) = 0;
+  /// For the visitors of every conversation of the agent, when its status changed.
   virtual void agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status) = 0;
+  /// For the visitor of one conversation, when it got this agent.
+  virtual void agent_assigned(TenantId tenant, ConversationId conv, AgentId agent, protocol::AgentStatus status) = 0;
   /// Whether an agent is there for visitors changed.
   virtual void online_changed(TenantId tenant, bool online) = 0;
 

@@ -300,19 +300,28 @@ void Home::queue_position(ConversationId conv, std::uint32_t position, bool onli
   }
 }
 
+void Home::agent_assigned(ConversationId conv, AgentId agent, protocol::AgentStatus status) {
+  check_home();
+  const auto it = conversations_.find(conv);
+  if (it != conversations_.end()) show_agent(*it->second, agent, status);
+}
+
 void Home::agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status) {
   check_home();
-  const auto profile = profiles_.find(tenant);
-  if (!profile) return;
-  const protocol::AgentView view{agent, profile->agent_name(agent), status};
   for (auto& [id, c] : conversations_) {
-    if (c->meta.tenant != tenant || c->meta.assignee != agent || c->meta.status != Status::kActive) continue;
-    std::string json;
-    protocol::append_presence_agent(json, id, view);
-    const FramePtr frame = make_text_frame(json);
-    for (const Member& member : c->members) {
-      if (member.who.visitor()) world_.push_ephemeral(member.who.session, frame);
-    }
+    if (c->meta.tenant == tenant) show_agent(*c, agent, status);
+  }
+}
+
+void Home::show_agent(const Conversation& c, AgentId agent, protocol::AgentStatus status) {
+  if (c.meta.assignee != agent || c.meta.status != Status::kActive) return;
+  const auto profile = profiles_.find(c.meta.tenant);
+  if (!profile) return;
+  std::string json;
+  protocol::append_presence_agent(json, c.meta.id, {agent, profile->agent_name(agent), status});
+  const FramePtr frame = make_text_frame(json);
+  for (const Member& member : c.members) {
+    if (member.who.visitor()) world_.push_ephemeral(member.who.session, frame);
   }
 }
 

@@ -70,7 +70,8 @@ class Home : private ReactorBound {
   void typing(const Who& who, ConversationId conv, bool on);
   /// From the desk: the place in the queue (0 = not waiting).
   void queue_position(ConversationId conv, std::uint32_t position, bool online);
-  /// From the desk: the status of an agent, for visitors it serves.
+  /// From the desk: the status of an agent, for the visitors it serves; of one conversation or of all.
+  void agent_assigned(ConversationId conv, AgentId agent, protocol::AgentStatus status);
   void agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status);
   /// Hands receipts that changed since the last call to the store; called every few seconds.
   void save_marks();
@@ -156,6 +157,7 @@ class Home : private ReactorBound {
                       const store::Appended& result);
   static domain::ConversationMeta projected(const Conversation& c);
   std::optional<std::chrono::milliseconds> over_quota(Conversation& c, const SendRequest& request);
+  void show_agent(const Conversation& c, AgentId agent, protocol::AgentStatus status);
   static InFlight flight_of(const SendRequest& request);
   protocol::EntryView entry_view(const Conversation& c, const store::StoredEntry& e, bool for_visitor,
                                  const TenantProfile* profile) const;

@@ -60,7 +60,8 @@ Shard::Shard(Shared& shared, std::uint32_t index, Reactor& reactor)
       shared_(shared),
       index_(index),
       flakes_(0, index, shared.deps.snowflake_floor_ms),
-      profiles_(reactor, shared.deps.database, shared.deps.cpu, shared.placement, shared.deps.settings),
+      profiles_(reactor, shared.deps.database, shared.deps.cpu, shared.placement, shared.deps.settings, shared.profiles,
+                [this](const TenantProfile& profile) { renewed(profile); }),
       home_(reactor, shared.deps.journal, profiles_, *this, shared.deps.settings, shared.metrics, flakes_,
             kTailBudget / shared.deps.reactors.size()),
       ticker_(*this) {}
@@ -314,18 +315,17 @@ void Shard::post_session(SessionKey key, std::function<void(Session&)> work) {
   });
 }
 
-void Shard::tenant_changed(TenantId tenant) {
-  profiles_.reload(tenant, [this, tenant] {
-    const auto profile = profiles_.find(tenant);
-    if (!profile || !profile->tenant.disabled) return;
-    std::vector<SessionKey> keys;
-    for (auto& [id, session] : sessions_) {
-      if (session->who().tenant == tenant) keys.push_back(session->key());
-    }
-    for (SessionKey key : keys) {
-      if (Session* session = find(key)) session->close(CloseCode::kTenantDisabled);
-    }
-  });
+void Shard::tenant_changed(TenantId tenant) { profiles_.reload(tenant); }
+
+void Shard::renewed(const TenantProfile& profile) {
+  if (!profile.tenant.disabled) return;
+  std::vector<SessionKey> keys;
+  for (auto& [id, session] : sessions_) {
+    if (session->who().tenant == profile.tenant.id) keys.push_back(session->key());
+  }
+  for (SessionKey key : keys) {
+    if (Session* session = find(key)) session->close(CloseCode::kTenantDisabled);
+  }
 }
 
 void Shard::reply(SessionKey to, std::string json, bool several) {
@@ -413,6 +413,10 @@ void Shard::on_read(TenantId tenant, ConversationId conv, Principal who, std::ui
 
 void Shard::queue_position(TenantId tenant, ConversationId conv, std::uint32_t position, bool online) {
   at_home(tenant, conv, [conv, position, online](Home& home) { home.queue_position(conv, position, online); });
+}
+
+void Shard::agent_assigned(TenantId tenant, ConversationId conv, AgentId agent, protocol::AgentStatus status) {
+  at_home(tenant, conv, [conv, agent, status](Home& home) { home.agent_assigned(conv, agent, status); });
 }
 
 void Shard::agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status) {

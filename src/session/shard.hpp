@@ -18,11 +18,12 @@ namespace parley::session {
 
 class Shard;
 
-/// What all shards share: read-only after the start, or atomic.
+/// What all shards share: read-only after the start, atomic, or behind a lock.
 struct Shared {
   ServiceDeps deps;
   Placement placement;
   SessionMetrics metrics;
+  SharedProfiles profiles;
   std::vector<std::unique_ptr<Shard>> shards;
   std::atomic<bool> draining{false};
 
@@ -101,6 +102,7 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   void on_read(TenantId tenant, ConversationId conv, Principal who, std::uint64_t upto) override;
   void queue_position(TenantId tenant, ConversationId conv, std::uint32_t position, bool online) override;
   void agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status) override;
+  void agent_assigned(TenantId tenant, ConversationId conv, AgentId agent, protocol::AgentStatus status) override;
   void online_changed(TenantId tenant, bool online) override;
 
  private:
@@ -111,6 +113,7 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   };
   void tick();
   void tell_missed();
+  void renewed(const TenantProfile& profile);
   Shard& other(std::size_t index) { return *shared_.shards[index]; }
   /// The shard of a conversation's home; profiles of tenants with live sessions are loaded.
   std::size_t home_of(TenantId tenant, ConversationId conv) const;
