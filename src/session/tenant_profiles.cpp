@@ -1,5 +1,6 @@
 #include "tenant_profiles.hpp"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "parley/obs/log.hpp"
@@ -17,6 +18,7 @@ struct Rows {
 };
 
 constexpr std::chrono::seconds kRenewAgain{5};
+constexpr std::chrono::milliseconds kRetryMin{1000}, kRetryMax{10'000};
 
 pipeline::WordAction action_of(std::string_view name) {
   if (name == "block") return pipeline::WordAction::kBlock;
@@ -31,9 +33,27 @@ std::string_view TenantProfile::agent_name(AgentId id) const {
   return it == agents.end() ? std::string_view() : std::string_view(it->second.name);
 }
 
+ProfilePtr SharedProfiles::find(TenantId tenant) const {
+  std::lock_guard lock(mutex_);
+  auto it = profiles_.find(tenant);
+  return it == profiles_.end() ? nullptr : it->second;
+}
+
+void SharedProfiles::keep(ProfilePtr profile) {
+  std::lock_guard lock(mutex_);
+  profiles_[profile->tenant.id].swap(profile);  // what was there is destroyed after the lock
+}
+
 TenantProfiles::TenantProfiles(Reactor& home, store::Database& database, Worker& cpu, const Placement& placement,
-                               const config::Settings& settings)
-    : ReactorBound(home), database_(database), cpu_(cpu), placement_(placement), settings_(settings) {}
+                               const config::Settings& settings, SharedProfiles& shared,
+                               std::function<void(const TenantProfile&)> on_renewed)
+    : ReactorBound(home),
+      database_(database),
+      cpu_(cpu),
+      placement_(placement),
+      settings_(settings),
+      shared_(shared),
+      on_renewed_(std::move(on_renewed)) {}
 
 ProfilePtr TenantProfiles::find(TenantId tenant) const {
   auto it = slots_.find(tenant);
@@ -43,11 +63,13 @@ ProfilePtr TenantProfiles::find(TenantId tenant) const {
 void TenantProfiles::with(TenantId tenant, std::function<void(Result<ProfilePtr>)> then) {
   check_home();
   Slot& slot = slots_[tenant];
-  if (slot.profile) return then(slot.profile);
-  slot.waiting.push_back(std::move(then));
-  if (slot.loading) return;
-  slot.loading = true;
-  home().spawn("tenant profile", load(tenant));
+  if (!slot.profile) {
+    slot.profile = shared_.find(tenant);
+    if (slot.profile) slot.due = true;  // we were not told of changes until now
+    if (!slot.loading) start(tenant);
+  }
+  if (!slot.profile) return slot.waiting.push_back(std::move(then));
+  then(slot.profile);
 }
 
 void TenantProfiles::with(TenantId tenant, std::function<bool(const TenantProfile&)> know,
@@ -55,25 +77,33 @@ void TenantProfiles::with(TenantId tenant, std::function<bool(const TenantProfil
   with(tenant, [this, tenant, know = std::move(know), then = std::move(then)](Result<ProfilePtr> profile) mutable {
     if (!profile || know(**profile)) return then(std::move(profile));
     Slot& slot = slots_[tenant];
-    if (!slot.loading && home().now() - slot.renewed < kRenewAgain) return then(std::move(profile));
-    if (!slot.loading) slot.renewed = home().now();
-    reload(tenant, [this, tenant, old = *profile, then = std::move(then)] {
-      const ProfilePtr now = find(tenant);
-      then(now ? now : old);
-    });
+    if (!slot.loading) {
+      if (home().now() - slot.renewed < kRenewAgain) return then(std::move(profile));
+      slot.renewed = home().now();
+      start(tenant);
+    }
+    slot.waiting.push_back(std::move(then));
   });
 }
 
-void TenantProfiles::reload(TenantId tenant, std::function<void()> then) {
+void TenantProfiles::reload(TenantId tenant) {
   check_home();
   auto it = slots_.find(tenant);
-  if (it == slots_.end() || (!it->second.profile && !it->second.loading)) return;
-  it->second.waiting.push_back([then = std::move(then)](Result<ProfilePtr>) { then(); });
-  if (it->second.loading) {
-    it->second.stale = true;  // what is being read may be older than the change
-    return;
+  if (it == slots_.end()) return;
+  Slot& slot = it->second;
+  slot.due = true;
+  slot.delay = {};
+  if (slot.loading) {
+    slot.stale = true;  // what is being read may be older than the change
+  } else {
+    start(tenant);
   }
-  it->second.loading = true;
+}
+
+void TenantProfiles::start(TenantId tenant) {
+  Slot& slot = slots_[tenant];
+  slot.again.cancel();
+  slot.loading = true;
   home().spawn("tenant profile", load(tenant));
 }
 
@@ -123,20 +153,36 @@ asio::awaitable<void> TenantProfiles::load(TenantId tenant) {
   } else {
     outcome = rows.error();
   }
+  loaded(tenant, outcome);
+}
+
+void TenantProfiles::loaded(TenantId tenant, const Result<ProfilePtr>& outcome) {
   Slot& slot = slots_[tenant];
   if (slot.stale) {
     slot.stale = false;
-    home().spawn("tenant profile", load(tenant));
-    co_return;
+    return start(tenant);
   }
   slot.loading = false;
-  if (outcome) slot.profile = *outcome;
-  if (!outcome)
+  if (outcome) {
+    slot.profile = *outcome;
+    slot.due = false;
+    slot.delay = {};
+    shared_.keep(slot.profile);
+  } else {
     log::warn("tenant_profile_not_loaded", "tenant={} cause={}", tenant.value, log::quote(outcome.error().detail));
+  }
+  const ProfilePtr have = slot.profile;
   std::vector<std::function<void(Result<ProfilePtr>)>> waiting;
   waiting.swap(slot.waiting);
-  ProfilePtr have = slot.profile;
-  if (!have) slots_.erase(tenant);
+  if (!have) {
+    slots_.erase(tenant);
+  } else if (slot.due) {
+    slot.delay = std::clamp(slot.delay * 2, kRetryMin, kRetryMax);
+    slot.again.profiles = this;
+    slot.again.tenant = tenant;
+    home().timers().arm(slot.again, slot.delay);
+  }
+  if (outcome) on_renewed_(*have);
   for (auto& then : waiting) {
     if (have) {
       then(have);

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -35,11 +36,25 @@ struct TenantProfile {
 };
 using ProfilePtr = std::shared_ptr<const TenantProfile>;
 
+/// The profiles that any reactor loaded last: a reactor that never served a tenant begins with what its colleagues
+/// know, also while the database is away. Threads: any.
+class SharedProfiles {
+ public:
+  ProfilePtr find(TenantId tenant) const;  ///< null if nobody has it
+  void keep(ProfilePtr profile);
+
+ private:
+  mutable std::mutex mutex_;  // leaf lock
+  std::unordered_map<TenantId, ProfilePtr> profiles_;
+};
+
 /// The profiles of one reactor: loaded when first needed, at most one load per tenant at a time.
 class TenantProfiles : private ReactorBound {
  public:
+  /// `on_renewed` is told of every profile that was loaded, when it is in force.
   TenantProfiles(Reactor& home, store::Database& database, Worker& cpu, const Placement& placement,
-                 const config::Settings& settings);
+                 const config::Settings& settings, SharedProfiles& shared,
+                 std::function<void(const TenantProfile&)> on_renewed);
 
   ProfilePtr find(TenantId tenant) const;  ///< null if not loaded
   /// Calls `then` now or later with the profile, or with why there is none (kNotFound).
@@ -48,22 +63,35 @@ class TenantProfiles : private ReactorBound {
   /// loaded anew first, at most every five seconds.
   void with(TenantId tenant, std::function<bool(const TenantProfile&)> know,
             std::function<void(Result<ProfilePtr>)> then);
-  /// Loads anew if it was loaded; the old one stays in force meanwhile, and if that fails. `then` runs after it.
-  void reload(TenantId tenant, std::function<void()> then);
+  /// Something of the tenant was changed: loads it anew if it was loaded. The old profile stays in force until that
+  /// succeeds; a load that fails is tried again after 1 s, 2 s … 10 s.
+  void reload(TenantId tenant);
 
  private:
+  struct Again : WheelTimer {
+    void on_timer() override { profiles->start(tenant); }
+    TenantProfiles* profiles = nullptr;
+    TenantId tenant;
+  };
   struct Slot {
     ProfilePtr profile;
     bool loading = false, stale = false;
+    bool due = false;  ///< what is in force may be older than a change: a load has to succeed
+    std::chrono::milliseconds delay{0};
+    Again again;
     std::vector<std::function<void(Result<ProfilePtr>)>> waiting;
     std::chrono::steady_clock::time_point renewed{};  ///< because it did not know somebody
   };
+  void start(TenantId tenant);
   asio::awaitable<void> load(TenantId tenant);
+  void loaded(TenantId tenant, const Result<ProfilePtr>& outcome);
 
   store::Database& database_;
   Worker& cpu_;
   const Placement& placement_;
   const config::Settings& settings_;
+  SharedProfiles& shared_;
+  std::function<void(const TenantProfile&)> on_renewed_;
   std::unordered_map<TenantId, Slot> slots_;
 };
 

@@ -1,3 +1,4 @@
+#include "session/placement.hpp"
 #include "session_fixture.hpp"
 
 namespace parley::session::test {
@@ -92,6 +93,43 @@ TEST_F(Handshake, RefusesADisabledTenantAndSendsItsSessionsAway) {
   service->tenant_changed(kTenant);
   EXPECT_EQ(before.peer->closed_with(), 4503);
   EXPECT_EQ(close_code_of(visitor_hello(VisitorId{2}, new_dev())), 4503);
+}
+
+TEST_F(Handshake, AppliesAChangeThatCouldNotBeReadAtFirst) {
+  start();
+  Client before = visitor(1);
+  write([](store::Sql& sql) {
+    store::Tenant tenant = *store::tenants::by_id(sql, kTenant);
+    tenant.disabled = true;
+    store::tenants::update(sql, tenant);
+  });
+  database->fail(true);
+  const std::size_t reads = database->reads();
+  service->tenant_changed(kTenant);
+  EXPECT_TRUE(eventually([&] { return database->reads() > reads; }));
+  Client meanwhile = visitor(2);
+  EXPECT_EQ(meanwhile.text("what was known stays in force")["seq"], 1);
+  EXPECT_TRUE(eventually([&] { return database->reads() > reads + 1; })) << "it is tried again";
+  database->fail(false);
+  EXPECT_EQ(before.peer->closed_with(), 4503);
+  EXPECT_EQ(meanwhile.peer->closed_with(), 4503);
+}
+
+TEST_F(Handshake, KnowsATenantOnEveryReactorWhenOneKnowsIt) {
+  reactors_wanted = 2;
+  start();
+  const std::size_t home = Placement(2, settings.tenant).desk(kTenant), other = 1 - home;
+  database->fail(true);
+  EXPECT_EQ(close_code_of(visitor_hello(VisitorId{1}, new_dev())), 4006) << "nobody knows it";
+  database->fail(false);
+  visitor(1, home);  // only its own reactor has to do with it
+  database->fail(true);
+  const std::size_t reads = database->reads();
+  Client v = visitor(2, other);
+  EXPECT_EQ(v.text("hello")["seq"], 1);
+  EXPECT_EQ(database->reads(), reads + 1) << "the other one asks for itself, too";
+  database->fail(false);
+  EXPECT_TRUE(eventually([&] { return database->reads() > reads + 1; })) << "until it is answered";
 }
 
 TEST_F(Handshake, SaysByeToWhoIsNotAdmitted) {

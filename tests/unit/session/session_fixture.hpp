@@ -16,6 +16,7 @@
 #include "parley/session/service.hpp"
 #include "parley/store/repositories.hpp"
 #include "parley/store/sqlite_store.hpp"
+#include "unit/store/faulty_database.hpp"
 #include "unit/store/store_fixture.hpp"
 
 /// What the tests of the chat share: the real service over a real store, connections that are only memory, and a
@@ -423,7 +424,7 @@ class ChatTest : public ::testing::Test {
       reactors.push_back(std::make_unique<Reactor>("r" + std::to_string(i)));
     ServiceDeps deps{{},
                      *journal,
-                     sqlite->database(),
+                     *database,
                      signer,
                      agents,
                      *cpu,
@@ -445,6 +446,7 @@ class ChatTest : public ::testing::Test {
     reactors.clear();
     peers.clear();
     journal.reset();
+    database.reset();
     sqlite.reset();
     cpu.reset();
   }
@@ -523,8 +525,8 @@ class ChatTest : public ::testing::Test {
   void watch(Client& agent, const std::string& conv) {
     EXPECT_EQ(agent.ask({{"t", "watch"}, {"conv", conv}})["state"], "ok");
   }
-  int close_code_of(const json& hello, PeerInfo info = own_page()) {
-    FakePeer& peer = connect(std::move(info));
+  int close_code_of(const json& hello, PeerInfo info = own_page(), std::size_t reactor = 0) {
+    FakePeer& peer = connect(std::move(info), reactor);
     peer.say(hello);
     return peer.closed_with();
   }
@@ -547,6 +549,7 @@ class ChatTest : public ::testing::Test {
   KnownAgents agents;
   std::unique_ptr<obs::Registry> metrics = std::make_unique<obs::Registry>();
   std::unique_ptr<store::Store> sqlite;
+  std::unique_ptr<store::test::FaultyDatabase> database;
   std::unique_ptr<FaultyJournal> journal;
   std::vector<std::unique_ptr<Reactor>> reactors;
   std::unique_ptr<Service> service;
@@ -558,6 +561,7 @@ class ChatTest : public ::testing::Test {
     store::SqliteOptions options;
     options.folder = folder.path() / "data";
     sqlite = store::open_sqlite_store(options);
+    database = std::make_unique<store::test::FaultyDatabase>(sqlite->database());
     journal = std::make_unique<FaultyJournal>(sqlite->journal());
     cpu = std::make_unique<Worker>("cpu", 1, 64);
   }
