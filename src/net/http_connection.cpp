@@ -227,14 +227,14 @@ boost::asio::awaitable<void> HttpConnection::run(std::shared_ptr<Ticket> ticket,
   std::optional<std::string> slug;
   if (service.pages != nullptr) slug = StaticFiles::page_slug(request);
   if (slug) {
-    std::optional<std::string> key;
+    Result<std::optional<std::string>> key = std::optional<std::string>();
     std::string cause;
     try {
       if (service.page_key != nullptr && *service.page_key) {
-        boost::asio::awaitable<std::optional<std::string>> asked = (*service.page_key)(*slug);
+        boost::asio::awaitable<Result<std::optional<std::string>>> asked = (*service.page_key)(*slug);
         key = co_await std::move(asked);
       }
-      response = service.pages->page(*slug, key);
+      response = key ? service.pages->page(*slug, *key) : HttpResponse::of(key.error());
     } catch (const std::exception& error) {
       cause = std::string("page: ") + error.what();
     }

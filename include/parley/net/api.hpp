@@ -18,6 +18,7 @@
 #include "parley/store/database.hpp"
 #include "parley/store/journal.hpp"
 #include "parley/store/movable.hpp"
+#include "parley/store/search.hpp"
 #include "parley/tenant/tokens.hpp"
 
 namespace parley::net {
@@ -37,6 +38,7 @@ struct ApiDeps {
   std::function<void(AgentId)> revoke;             ///< the agent's live sessions must end
   std::function<std::int64_t()> now_ns = wall_ns;  ///< wall clock; tests set it
   store::Movable* movable = nullptr;               ///< null: the store cannot be moved
+  store::MessageSearch* search = nullptr;          ///< null: there is no search index
   std::function<void()> stop{};                    ///< begins the orderly end of the daemon; any thread
 };
 
@@ -57,8 +59,8 @@ class Api {
   std::vector<std::string> routes() const;
 
   /// Public key of the site shown at /chat/<slug> (the oldest web site of an enabled tenant), and at /demo for an empty
-  /// slug.
-  boost::asio::awaitable<std::optional<std::string>> page_key(std::string slug);
+  /// slug. Errors: kUnavailable, kOverloaded.
+  boost::asio::awaitable<Result<std::optional<std::string>>> page_key(std::string slug);
 
  private:
   struct Impl;

@@ -29,8 +29,8 @@ struct HttpLimits {
 };
 
 /// Key of the channel a page shows: of the tenant with this slug, or of the demo tenant for an empty one. Nothing:
-/// there is no such page (404).
-using PageKey = std::function<boost::asio::awaitable<std::optional<std::string>>(std::string slug)>;
+/// there is no such page (404). An error: nobody can tell now.
+using PageKey = std::function<boost::asio::awaitable<Result<std::optional<std::string>>>(std::string slug)>;
 
 /// The network side of the daemon: the public port on every reactor, the operators' port on the first, and
 /// data/admin.sock.

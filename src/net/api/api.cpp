@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "context.hpp"
-#include "parley/store/repositories.hpp"
+#include "site_lookup.hpp"
 
 namespace parley::net {
 
@@ -26,6 +26,7 @@ void Api::register_routes(Router& open) {
   api::add_word_routes(routes);
   api::add_token_routes(routes);
   api::add_conversation_routes(routes);
+  api::add_search_routes(routes);
   api::add_tenant_routes(routes);
 }
 
@@ -41,20 +42,12 @@ std::vector<std::string> Api::routes() const {
   return names;
 }
 
-boost::asio::awaitable<std::optional<std::string>> Api::page_key(std::string slug) {
-  auto work = [slug = slug.empty() ? std::string("demo")
-                                   : slug](store::Sql& sql) -> api::Outcome<std::optional<std::string>> {
-    const auto tenant = store::tenants::by_slug(sql, slug);
-    if (!tenant || tenant->disabled) return std::optional<std::string>();
-    std::vector<store::Channel> sites = store::channels::of_tenant(sql, tenant->id);
-    std::erase_if(sites, [](const store::Channel& site) { return site.kind != "web"; });
-    const auto oldest = std::ranges::min_element(sites, {}, &store::Channel::id);
-    if (oldest == sites.end()) return std::optional<std::string>();
-    return std::optional<std::string>(oldest->public_key);
-  };
-  api::Outcome<std::optional<std::string>> key = co_await impl_->context.deps.database.read(std::move(work));
-  if (!key) co_return std::nullopt;
-  co_return std::move(*key);
+boost::asio::awaitable<Result<std::optional<std::string>>> Api::page_key(std::string slug) {
+  api::SiteName name{api::SiteName::Kind::kSlug, slug.empty() ? std::string("demo") : std::move(slug)};
+  api::Outcome<api::SitePtr> site = co_await api::find_site(impl_->context, std::move(name));
+  if (const Error* error = site.error()) co_return *error;
+  if (!site || (*site)->tenant.disabled) co_return std::optional<std::string>();
+  co_return std::optional<std::string>((*site)->channel.public_key);
 }
 
 }  // namespace parley::net

@@ -3,6 +3,7 @@
 #include "parley/obs/log.hpp"
 #include "parley/store/repositories.hpp"
 #include "parley/tenant/passwords.hpp"
+#include "site_lookup.hpp"
 
 namespace parley::net::api {
 namespace {
@@ -103,7 +104,8 @@ Context::Context(ApiDeps d)
       locked(deps.metrics.counter("parley_net_sign_ins_total", "Tries to sign in to the console, by outcome.",
                                   {{"outcome", "locked"}})) {}
 
-void Context::changed(TenantId tenant) const {
+void Context::changed(TenantId tenant) {
+  renew_sites(*this, sites.forget(tenant));
   if (deps.on_tenant_changed) deps.on_tenant_changed(tenant);
 }
 void Context::revoke(AgentId agent) const {

@@ -17,6 +17,7 @@
 #include "parley/pipeline/word_filter.hpp"
 #include "parley/tenant/lockout.hpp"
 #include "parley/tenant/roles.hpp"
+#include "site_cache.hpp"
 
 namespace parley::net::api {
 
@@ -64,6 +65,7 @@ struct Context {
   ApiDeps deps;
   Guard guard;
   FilterCache filters;
+  SiteCache sites;
   obs::Counter& signed_in;
   obs::Counter& sign_in_refused;
   obs::Counter& locked;
@@ -71,7 +73,8 @@ struct Context {
   std::int64_t now_ns() const { return deps.now_ns(); }
   /// The clock of lock-outs; follows now_ns, so that a test can move it.
   tenant::Lockout::Time now() const { return tenant::Lockout::Time(std::chrono::nanoseconds(deps.now_ns())); }
-  void changed(TenantId tenant) const;
+  /// Something of the tenant was changed and is stored: nobody is answered from memory with what was before.
+  void changed(TenantId tenant);
   void revoke(AgentId agent) const;
 };
 
@@ -114,6 +117,7 @@ void add_site_routes(Routes& routes);
 void add_word_routes(Routes& routes);
 void add_token_routes(Routes& routes);
 void add_conversation_routes(Routes& routes);
+void add_search_routes(Routes& routes);
 void add_tenant_routes(Routes& routes);
 void add_admin_routes(Routes& routes);
 void add_move_routes(Routes& routes);

@@ -1,6 +1,6 @@
 #include "context.hpp"
-#include "parley/store/repositories.hpp"
 #include "parley/tenant/origins.hpp"
+#include "site_lookup.hpp"
 #include "views.hpp"
 
 namespace parley::net::api {
@@ -8,20 +8,6 @@ namespace {
 
 constexpr std::int64_t kAccessSeconds = 900;
 constexpr std::int64_t kRefreshSeconds = 180 * 24 * 3600;
-
-struct Site {
-  store::Channel channel;
-  store::Tenant tenant;
-};
-
-auto site_of(std::string key) {
-  return [key = std::move(key)](store::Sql& sql) -> Outcome<Site> {
-    auto channel = store::channels::by_key(sql, key);
-    auto tenant = channel ? store::tenants::by_id(sql, channel->tenant) : std::nullopt;
-    if (!tenant) return Refusal{404, "unknown_key", "There is no site with this key."};
-    return Site{std::move(*channel), std::move(*tenant)};
-  };
-}
 
 /// Lets the page that asked read the answer, problems too: they help whoever sets a site up, and tell nothing that is
 /// not public.
@@ -54,9 +40,10 @@ asio::awaitable<HttpResponse> preflight(Context&, HttpRequest& request) {
 }
 
 asio::awaitable<HttpResponse> config(Context& c, HttpRequest& request) {
-  auto find = site_of(std::string(request.query_value("key").value_or("")));
-  Outcome<Site> site = co_await c.deps.database.read(std::move(find));
-  if (!site) co_return readable(site.problem(), request);
+  SiteName name{SiteName::Kind::kKey, std::string(request.query_value("key").value_or(""))};
+  Outcome<SitePtr> found = co_await find_site(c, std::move(name));
+  if (!found) co_return readable(found.problem(), request);
+  const SitePtr site = *found;
   // Browsers send no Origin with a GET to the page's own host; any page elsewhere sends one, or cannot read the answer.
   if (!request.header("Origin").empty() && !origin_admitted(request, *site)) co_return origin_refused(request);
 
@@ -77,9 +64,10 @@ asio::awaitable<HttpResponse> session(Context& c, HttpRequest& request) {
   const std::string key = form.raw("key", 100);
   const std::optional<std::string> refresh = form.raw_if("refresh", 500);
   if (form.error()) co_return readable(bad_field(form), request);
-  auto find = site_of(key);
-  Outcome<Site> site = co_await c.deps.database.read(std::move(find));
-  if (!site) co_return readable(site.problem(), request);
+  SiteName name{SiteName::Kind::kKey, key};
+  Outcome<SitePtr> found = co_await find_site(c, std::move(name));
+  if (!found) co_return readable(found.problem(), request);
+  const SitePtr site = *found;
 
   const bool no_origin = request.header("Origin").empty() && request.header("Sec-Fetch-Site") != "same-origin";
   const bool admitted = no_origin

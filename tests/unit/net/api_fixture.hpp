@@ -12,6 +12,7 @@
 #include "parley/store/sqlite_store.hpp"
 #include "parley/tenant/passwords.hpp"
 #include "parley/tenant/secrets.hpp"
+#include "unit/store/faulty_database.hpp"
 #include "unit/store/store_fixture.hpp"
 
 namespace parley::net::test {
@@ -105,6 +106,8 @@ class ApiTest : public testing::Test {
     api_.register_routes(open_);
     api_.register_admin_routes(admin_);
   }
+  /// What still answers does so to a reactor that is there.
+  ~ApiTest() override { store_->stop(); }
 
   Answer call(Req& request) { return call_router(open_, request); }
   Answer call(Req&& request) { return call_router(open_, request); }
@@ -205,6 +208,7 @@ class ApiTest : public testing::Test {
   static constexpr std::int64_t kHour = 3600;
   store::test::TempFolder folder_;
   std::unique_ptr<store::Store> store_;
+  store::test::FaultyDatabase database_{store_->database()};
   config::Settings settings_;
   obs::Registry metrics_;
   tenant::TokenSigner signer_{std::string(32, 'k')};
@@ -226,7 +230,7 @@ class ApiTest : public testing::Test {
     return options;
   }
   ApiDeps deps() {
-    return ApiDeps{store_->database(),
+    return ApiDeps{database_,
                    store_->journal(),
                    signer_,
                    cpu_,

@@ -1,3 +1,5 @@
+#include <future>
+
 #include "api_fixture.hpp"
 #include "net/api/sites.hpp"
 
@@ -33,6 +35,7 @@ TEST_F(ApiWidget, ConfigTellsThePageHowToLook) {
   site_.settings =
       R"({"color":"#112233","greeting":"Hello","launcher_text":"Chat","privacy_url":"https://shop.example/privacy","enabled":false})";
   write([&](store::Sql& sql) { store::channels::update(sql, site_); });
+  pass(5);  // what is changed past the interface is seen after this time
   const Answer chosen = config(site_.public_key, "https://shop.example");
   EXPECT_EQ(chosen.body["color"], "#112233");
   EXPECT_EQ(chosen.body["greeting"], "Hello");
@@ -181,10 +184,49 @@ TEST_F(ApiWidget, ADisabledTenantOrSiteTakesNobodyIn) {
     store::channels::update(sql, site_);
     store::tenants::update(sql, shop_);
   });
+  pass(5);
   const Answer refused = session({{"key", site_.public_key}}, "https://shop.example");
   EXPECT_EQ(refused.status, 403);
   EXPECT_EQ(refused.code(), "tenant_disabled");
   EXPECT_EQ(config(site_.public_key, "https://shop.example").body["enabled"], false);
+}
+
+TEST_F(ApiWidget, VisitorsOfAKnownSiteComeInWhileTheDatabaseIsAway) {
+  ASSERT_EQ(session({{"key", site_.public_key}}, "https://shop.example").status, 200);
+  database_.fail(true);
+  for (const int seconds : {0, 5, 100 * 24 * 3600}) {
+    pass(seconds);
+    EXPECT_EQ(session({{"key", site_.public_key}}, "https://shop.example").status, 200);
+    EXPECT_EQ(config(site_.public_key, "https://shop.example").status, 200);
+    EXPECT_EQ(session({{"key", site_.public_key}}, "https://evil.example").code(), "origin_not_allowed");
+  }
+  for (const Answer& refused :
+       {config("pk_nothing", "https://shop.example"), session({{"key", "pk_nothing"}}, "https://shop.example")}) {
+    EXPECT_EQ(refused.status, 503) << "nobody can tell whether there is such a site";
+    EXPECT_EQ(refused.code(), "unavailable");
+    EXPECT_EQ(refused.body["detail"], "The chat cannot be opened at the moment. Please try again.");
+    EXPECT_GT(refused.body["after_ms"], 0);
+    EXPECT_EQ(refused.header("Access-Control-Allow-Origin"), "https://shop.example");
+  }
+  database_.fail(false);
+  EXPECT_EQ(config("pk_nothing", "https://shop.example").status, 404);
+}
+
+TEST_F(ApiWidget, VisitorsOfAKnownSiteDoNotWaitLongForADatabaseThatHangs) {
+  ASSERT_EQ(session({{"key", site_.public_key}}, "https://shop.example").status, 200);
+  pass(5);
+  database_.hold();
+  EXPECT_EQ(session({{"key", site_.public_key}}, "https://shop.example").status, 200);
+  EXPECT_EQ(database_.held(), 1u);
+  EXPECT_EQ(session({{"key", site_.public_key}}, "https://shop.example").status, 200);
+  EXPECT_EQ(database_.held(), 1u) << "one asks, the others do not wait";
+  database_.release();
+}
+
+TEST_F(ApiWidget, AStormOfVisitorsReadsTheSiteOnce) {
+  const std::size_t before = database_.reads();
+  for (int i = 0; i < 50; ++i) ASSERT_EQ(session({{"key", site_.public_key}}, "https://shop.example").status, 200);
+  EXPECT_EQ(database_.reads(), before + 1);
 }
 
 class ApiSites : public ApiTest {
@@ -222,6 +264,56 @@ TEST_F(ApiSites, AreMadeListedAndChanged) {
   EXPECT_EQ(changed_.size(), 3u);
 }
 
+TEST_F(ApiSites, AChangeCountsForTheNextVisitor) {
+  const json made = create({{"name", "Shop"}, {"allowed_origins", {"https://shop.example"}}}).body;
+  const std::string key = made["public_key"];
+  auto session = [&] {
+    return call(Req("POST", "/api/v1/widget/session").from("https://shop.example").body({{"key", key}}));
+  };
+  auto config = [&] { return call(Req("GET", "/api/v1/widget/config?key=" + key).from("https://shop.example")).body; };
+  ASSERT_EQ(session().status, 200);
+  ASSERT_EQ(patch(made["id"], {{"settings", {{"enabled", false}}}}).status, 200);
+  EXPECT_EQ(session().code(), "tenant_disabled");
+  ASSERT_EQ(patch(made["id"], {{"settings", {{"enabled", true}}}}).status, 200);
+  EXPECT_EQ(session().status, 200);
+  ASSERT_EQ(call(Req("PATCH", "/api/v1/tenant").cookie(owner_.cookie).body({{"name", "The shop"}})).status, 200);
+  EXPECT_EQ(config()["tenant"], "The shop");
+  ASSERT_EQ(patch(made["id"], {{"allowed_origins", json::array()}}).status, 200);
+  EXPECT_EQ(session().code(), "origin_not_allowed");
+}
+
+TEST_F(ApiSites, AnAnswerReadBeforeAChangeIsNotKeptAfterIt) {
+  const json made = create({{"name", "Shop"}, {"allowed_origins", {"https://shop.example"}}}).body;
+  const std::string key = made["public_key"];
+  auto session = [&] {
+    return call(Req("POST", "/api/v1/widget/session").from("https://shop.example").body({{"key", key}}));
+  };
+  database_.hold();
+  std::future<Answer> slow = std::async(std::launch::async, session);
+  while (database_.held() == 0) std::this_thread::yield();
+  database_.unhold();  // the first one still waits
+  ASSERT_EQ(patch(made["id"], {{"settings", {{"enabled", false}}}}).status, 200);
+  database_.release();
+  slow.get();  // it came with the change, and may have seen either
+  EXPECT_EQ(session().code(), "tenant_disabled");
+}
+
+TEST_F(ApiSites, AreKnownAgainAfterAChangeWithoutAnybodyAsking) {
+  const json made = create({{"name", "Shop"}, {"allowed_origins", {"https://shop.example"}}}).body;
+  auto session = [&] {
+    return call(Req("POST", "/api/v1/widget/session").from("https://shop.example").body({{"key", made["public_key"]}}));
+  };
+  ASSERT_EQ(session().status, 200);
+  const std::size_t reads = database_.reads();
+  ASSERT_EQ(patch(made["id"], {{"name", "Store"}}).status, 200);
+  EXPECT_EQ(database_.reads(), reads + 2) << "who asks, and the site";
+  database_.fail(true);
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  int status = 0;  // the answer may still be on its way
+  while (status != 200 && std::chrono::steady_clock::now() < end) status = session().status;
+  EXPECT_EQ(status, 200);
+}
+
 TEST_F(ApiSites, NamesTheFieldThatIsWrong) {
   const std::vector<std::pair<std::string, json>> wrong{
       {"name", {{"name", ""}, {"allowed_origins", json::array()}}},
@@ -257,7 +349,7 @@ TEST_F(ApiSites, OfAnotherTenantDoNotExistHere) {
 
 TEST_F(ApiSites, APageShowsTheOldestSiteOfItsTenant) {
   auto key = [&](const std::string& slug) {
-    return home_.run<std::optional<std::string>>([&] { return api_.page_key(slug); });
+    return *home_.run<Result<std::optional<std::string>>>([&] { return api_.page_key(slug); });
   };
   EXPECT_EQ(key("shop"), std::nullopt);
   make_site(shop_, {}, "app");
@@ -270,7 +362,13 @@ TEST_F(ApiSites, APageShowsTheOldestSiteOfItsTenant) {
   EXPECT_EQ(key(""), demo.public_key);
   shop_.disabled = true;
   write([&](store::Sql& sql) { store::tenants::update(sql, shop_); });
+  pass(5);
   EXPECT_EQ(key("shop"), std::nullopt);
+  database_.fail(true);
+  EXPECT_EQ(key(""), demo.public_key) << "it is known";
+  const auto unknown = home_.run<Result<std::optional<std::string>>>([&] { return api_.page_key("nothing"); });
+  ASSERT_FALSE(unknown) << "nobody can tell";
+  EXPECT_EQ(unknown.error().code, Errc::kUnavailable);
 }
 
 }  // namespace

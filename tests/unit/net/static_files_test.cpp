@@ -88,11 +88,12 @@ TEST_F(StaticFiles, ShowsTheConsoleAtEveryAddressBelowItsOwn) {
 }
 
 TEST_F(StaticFiles, PutsTheKeyOfTheTenantIntoItsPages) {
-  page_key = [](std::string slug) -> asio::awaitable<std::optional<std::string>> {
-    if (slug == "throws") throw std::runtime_error("store down");
-    if (slug.empty()) co_return "pk_demo";
-    if (slug == "acme") co_return "pk_acme";
-    co_return std::nullopt;
+  page_key = [](std::string slug) -> asio::awaitable<Result<std::optional<std::string>>> {
+    if (slug == "throws") throw std::runtime_error("a bug");
+    if (slug == "later") co_return Error(Errc::kUnavailable, "store down");
+    if (slug.empty()) co_return std::optional<std::string>("pk_demo");
+    if (slug == "acme") co_return std::optional<std::string>("pk_acme");
+    co_return std::optional<std::string>();
   };
   start();
   Client client(server->port());
@@ -104,6 +105,7 @@ TEST_F(StaticFiles, PutsTheKeyOfTheTenantIntoItsPages) {
   EXPECT_EQ(client.get("/demo")->body, "<demo pk_demo>");
   EXPECT_EQ(client.get("/chat/nobody")->status, 404);
   EXPECT_EQ(client.get("/chat/throws")->status, 500);
+  EXPECT_EQ(client.get("/chat/later")->status, 503);
   EXPECT_EQ(client.get("/chat/a/b")->status, 404);
   EXPECT_EQ(client.get("/chat/")->status, 404);
 }
