@@ -71,31 +71,37 @@ async def test_the_journal_grows_to_its_limit_and_no_further(tmp_path, seed) -> 
 
 
 @pytest.mark.timeout(60)
-async def test_new_chats_begin_without_postgres(tmp_path, seed) -> None:
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+async def test_new_visitors_chat_without_postgres(tmp_path, seed, how) -> None:
+    """The site was used once. People who come for the first time while the archive is away get a token and a conversation, agents who are there see it in their lists and answer."""
     async with Stand(tmp_path, seed) as stand:
         load = await stand.begin(visitors=2, agents=1, edits=False)
         await load.more_acks(20)
-        newcomers = [stand.site.visitor_client(f"newcomer {i}") for i in range(3)]
-        for visitor in newcomers:
-            hold = await visitor.person.token()  # type: ignore[attr-defined]
-
-            async def token(it: str = hold) -> str:
-                return it
-
-            visitor._token = token
-        stand.postgres.kill()
+        page = "/widget/config?key=" + stand.site.key
+        config = await stand.site.rest.get(page)
+        desk = await stand.site.agent_wire("Agent 0")
+        await desk.request({"t": "watch", "view": "waiting"}, "rows")
+        {"killed": stand.postgres.kill, "stopped": stand.postgres.stop}[how]()
+        await stand.site.rest.fails("GET", "/widget/config?key=pk_unknown", 503)
         agent = load.agents[0]
-        for visitor in newcomers:
-            await visitor.connect()
+        for i in range(12):  # on every reactor
+            assert await stand.site.rest.get(page) == config
+            visitor = await stand.site.visitor(f"newcomer {i}")
             await visitor.tell("is anybody there?")
+            delta = await desk.expect("delta", where=lambda f: any(row["conv"] == visitor.own for row in f.get("upsert", [])))
+            row = next(row for row in delta["upsert"] if row["conv"] == visitor.own)
+            assert row["number"] > 0 and row["last"]["text"] == "is anybody there?"
             agent._watches[visitor.own] = True
             await agent._ask_watch(visitor.own)
             await agent.tell("we are", visitor.own)
             await visitor.shown(seq=2)
+            assert stable_of(visitor) == 0, "nothing is archived, and nobody says so"
             load.visitors.append(visitor)
         await load.more_acks(20)
         stand.postgres.start()
+        await stand.until("what was said meanwhile is archived", lambda: all(stable_of(v) >= 2 for v in load.visitors[-12:]), timeout=20)
         await stand.sound()
+        await stand.site.rest.fails("GET", "/widget/config?key=pk_unknown", 404)
 
 
 @pytest.mark.timeout(60)
