@@ -23,6 +23,7 @@
 #include "parley/obs/metrics.hpp"
 #include "parley/session/service.hpp"
 #include "parley/store/repositories.hpp"
+#include "parley/store/search.hpp"
 #include "parley/store/sqlite_store.hpp"
 #include "parley/store/standard_store.hpp"
 #include "parley/tenant/tokens.hpp"
@@ -135,6 +136,7 @@ class Daemon {
                       [this](TenantId tenant) { return service_->online(tenant); },
                       [this](AgentId agent) { service_->revoke(agent); }};
     deps.movable = store_->movable();
+    deps.search = store_->search();
     deps.stop = [] { ::kill(::getpid(), SIGTERM); };
     api_ = std::make_unique<net::Api>(std::move(deps));
     api_->register_routes(open_);

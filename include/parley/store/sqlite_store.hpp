@@ -14,6 +14,7 @@ struct SqliteOptions {
   std::size_t queue_items_max = 65536;  ///< appends waiting for the writer, over all reactors
   std::size_t queue_bytes_max = 64u << 20;
   unsigned readers = 2;
+  bool search = true;  ///< keep the search index (a file beside the store's)
   std::size_t conversations_max =
       20'000;  ///< kept in the writer's memory (about 3 KiB each); others are read again when needed
   struct Testing {

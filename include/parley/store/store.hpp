@@ -7,6 +7,7 @@
 
 namespace parley::store {
 
+class MessageSearch;
 class Movable;
 
 /// Where a daemon keeps everything: the journal of its conversations and the database of its entities. One process owns
@@ -30,20 +31,22 @@ class Store {
   struct Stats {
     std::uint64_t commits = 0, items = 0, failed_commits = 0;  ///< of the journal, since the start
     std::uint64_t commit_ns_sum = 0;
-    std::uint64_t queued = 0;     ///< appends that wait
-    std::uint64_t wal_bytes = 0;  ///< embedded: the write-ahead log
+    std::uint64_t queued = 0;       ///< appends that wait
+    std::uint64_t wal_bytes = 0;    ///< embedded: the write-ahead log
+    double search_lag_seconds = 0;  ///< age of the oldest entry that search does not find yet
     /// Standard store only (`archived` says which).
     bool archived = false;
     std::uint64_t backlog_items = 0;     ///< journal entries that are not in PostgreSQL yet
     std::uint64_t backlog_bytes = 0;     ///< memory of the journal that they take
     double flush_lag_seconds = 0;        ///< age of the oldest of them
-    double search_lag_seconds = 0;       ///< age of the oldest entry that search does not find yet
     std::uint64_t flushed_items = 0;     ///< since the start
     std::uint64_t flush_failures = 0;    ///< since the start
     std::uint64_t dead_letters = 0;      ///< entries that PostgreSQL refused, waiting for somebody
     std::uint64_t redis_reconnects = 0;  ///< since the start
   };
   virtual Stats stats() const = 0;  ///< any thread
+  /// Null: this store keeps no search index (it is switched off, or SQLite has no FTS5).
+  virtual MessageSearch* search() { return nullptr; }
   /// Null: this kind of store cannot be moved to another one.
   virtual Movable* movable() { return nullptr; }
 };

@@ -1,13 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
-#include <limits>
-#include <unordered_map>
 
 #include "context.hpp"
+#include "conversation_views.hpp"
 #include "parley/protocol/server_frame.hpp"
-#include "parley/store/repositories.hpp"
+#include "query.hpp"
 
 namespace parley::net::api {
 namespace {
@@ -15,83 +13,17 @@ namespace {
 using domain::ConversationMeta;
 using protocol::Status;
 using tenant::Right;
-using Names = std::unordered_map<std::uint64_t, std::string>;  // agents of the tenant
 
 constexpr std::int64_t kPageDefault = 50;
 constexpr std::int64_t kPageMax = 100;
-constexpr std::uint64_t kNoNumber = std::numeric_limits<std::uint64_t>::max();
 
-/// A number of the query: `otherwise` if it is not there, kNoNumber if it is none.
-std::uint64_t number_of(const HttpRequest& request, std::string_view key, std::uint64_t otherwise) {
-  const auto text = request.query_value(key);
-  if (!text) return otherwise;
-  std::uint64_t value = 0;
-  const auto [end, ec] = std::from_chars(text->data(), text->data() + text->size(), value);
-  const bool whole = ec == std::errc{} && end == text->data() + text->size();
-  return whole && value <= static_cast<std::uint64_t>(INT64_MAX) ? value : kNoNumber;
-}
 bool is_limit(std::uint64_t limit) { return limit >= 1 && limit <= kPageMax; }
-
-HttpResponse bad_query(std::string_view field, std::string_view sentence) {
-  return HttpResponse::problem(400, "bad_field", sentence, field);
-}
-
-asio::awaitable<Outcome<Names>> names_of(Context& c, TenantId tenant) {
-  auto work = [tenant](store::Sql& sql) -> Outcome<Names> {
-    Names names;
-    for (store::Agent& agent : store::agents::of_tenant(sql, tenant))
-      names.emplace(agent.id.value, std::move(agent.display_name));
-    return names;
-  };
-  return c.deps.database.read(std::move(work));
-}
-std::string_view name_in(const Names& names, std::uint64_t agent) {
-  const auto found = names.find(agent);
-  return found == names.end() ? std::string_view() : found->second;
-}
-
-/// Sorts rows as text, ascending: who waits longest comes first, then the newest. The same form as in the lists of the
-/// socket.
-std::string position_of(const ConversationMeta& meta) {
-  switch (meta.status) {
-    case Status::kWaiting:
-      return fmt::format("0{:019}", meta.waiting_since_ns);
-    case Status::kClosed:
-      return fmt::format("1{:019}", std::numeric_limits<std::int64_t>::max() - meta.closed_ns);
-    case Status::kNew:
-    case Status::kActive:
-      break;
-  }
-  return fmt::format("1{:019}", std::numeric_limits<std::int64_t>::max() - std::max(meta.last_ts_ns, meta.created_ns));
-}
-
-void append(std::string& out, const ConversationMeta& meta, const Names& names) {
-  const std::string position = position_of(meta);
-  protocol::ConversationView view;
-  view.conv = meta.id;
-  view.number = meta.number;
-  view.epoch = meta.epoch;
-  view.head = meta.head;
-  view.status = meta.status;
-  view.claim = meta.claim;
-  view.assignee = {meta.assignee.value, name_in(names, meta.assignee.value)};
-  view.visitor = {meta.visitor.value, {}};
-  view.channel = meta.channel;
-  view.created_ms = to_ms(meta.created_ns);
-  view.last_ts_ms = to_ms(meta.last_ts_ns);
-  view.last_text = meta.preview;
-  view.last_from = meta.last_from;
-  view.last_seq = meta.last_text_seq;
-  if (meta.status == Status::kWaiting) view.waiting_since_ms = to_ms(meta.waiting_since_ns);
-  view.pos = position;
-  protocol::append_conversation(out, view);
-}
 
 std::string page_text(const std::vector<ConversationMeta>& items, const Names& names, const std::string& next) {
   std::string out = "{\"items\":[";
   for (std::size_t i = 0; i < items.size(); ++i) {
     if (i > 0) out += ',';
-    append(out, items[i], names);
+    append_row(out, items[i], names);
   }
   out += ']';
   if (!next.empty()) {
@@ -174,7 +106,7 @@ asio::awaitable<HttpResponse> show(Context& c, HttpRequest& request, Caller& cal
   Outcome<Names> names = co_await names_of(c, caller.tenant.id);
   if (!names) co_return names.problem();
   std::string out;
-  append(out, *meta, *names);
+  append_row(out, *meta, *names);
   co_return HttpResponse::json(200, std::move(out));
 }
 

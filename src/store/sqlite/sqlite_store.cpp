@@ -9,6 +9,8 @@
 #include "moved.hpp"
 #include "parley/store/movable.hpp"
 #include "readers.hpp"
+#include "search_file.hpp"
+#include "search_index.hpp"
 #include "sqlite_database.hpp"
 #include "sqlite_journal.hpp"
 #include "writer.hpp"
@@ -51,6 +53,15 @@ class SqliteStore final : public Store, public Movable {
     database_ = std::make_unique<SqliteDatabase>(*writer_, *readers_);
     journal_ = std::make_unique<SqliteJournal>(*writer_, *database_);
     writer_->start();
+    if (options.search && SearchFile::available()) {
+      SearchIndexOptions search;
+      search.log = file_;
+      search.log_options = connection_options(options);
+      search.log_options.read_only = true;
+      search.index = folder_.file("search.db");
+      search_ = std::make_unique<SearchIndex>(std::move(search));
+      search_->start();
+    }
   }
   ~SqliteStore() override { stop(); }
 
@@ -61,10 +72,16 @@ class SqliteStore final : public Store, public Movable {
   std::int64_t snowflake_floor_ms() const override { return writer_->snowflake_floor_ms(); }
   void reserve_snowflakes(std::int64_t ms) override { writer_->reserve_snowflakes(ms); }
   void stop() override {
+    if (search_) search_->stop();
     readers_->stop();
     writer_->stop();
   }
-  Stats stats() const override { return writer_->stats(); }
+  Stats stats() const override {
+    Stats stats = writer_->stats();
+    if (search_) stats.search_lag_seconds = search_->lag_seconds();
+    return stats;
+  }
+  MessageSearch* search() override { return search_.get(); }
 
   Movable* movable() override { return this; }
   asio::awaitable<Result<std::uint64_t>> freeze(std::uint64_t token, std::chrono::milliseconds time) override {
@@ -89,6 +106,7 @@ class SqliteStore final : public Store, public Movable {
   std::unique_ptr<Readers> readers_;
   std::unique_ptr<SqliteDatabase> database_;
   std::unique_ptr<SqliteJournal> journal_;
+  std::unique_ptr<SearchIndex> search_;
 };
 
 }  // namespace

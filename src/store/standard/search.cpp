@@ -1,21 +1,14 @@
 #include "standard/search.hpp"
 
-#include <algorithm>
-#include <optional>
-
+#include "bigrams.hpp"
 #include "message_facts.hpp"
 #include "parley/store/journal.hpp"
 #include "redis/functions.hpp"
-#include "standard/bigrams.hpp"
+#include "search_pages.hpp"
 #include "standard/dead_letters.hpp"
 
 namespace parley::store::standard {
 namespace {
-
-constexpr std::size_t kCandidates = 256;            // of one look into the index
-constexpr std::size_t kCandidatesMax = 2048;        // looked at for one page
-constexpr std::uint64_t kSecondPhase = 1ULL << 62;  // in a cursor: the query as it stands was looked for to the end
-constexpr std::uint64_t kPosMax = kSecondPhase - 1;
 
 SqlValue num(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
@@ -28,81 +21,47 @@ std::string array_text(const std::vector<std::int32_t>& tokens) {
   return text + "}";
 }
 
-/// One way through the index, newest first, collecting entries that match in one way.
-class Walk {
+class Archive final : public SearchSource {
  public:
-  Walk(Sql& sql, const SearchQuery& query, std::u32string_view folded)
-      : sql_(sql), query_(query), folded_(folded), tokens_(array_text(tokens_of(query.tenant, folded))) {}
+  Archive(Sql& sql, const SearchQuery& query) : sql_(sql), query_(query) {}
 
-  /// From below `before` on. Returns where to go on, or nothing at the end of the index.
-  std::optional<std::uint64_t> run(std::uint64_t before, Match wanted, SearchPage& page) {
-    while (page.hits.size() < query_.limit) {
-      if (seen_ >= kCandidatesMax) return before;
-      const auto rows = candidates(before);
-      for (const SqlRow& row : rows) {
-        if (page.hits.size() == query_.limit) return before;
-        ++seen_;
-        before = row.u64(0);
-        add(row, wanted, page);
-      }
-      if (rows.size() < kCandidates) return std::nullopt;
+  std::vector<SearchCandidate> candidates(const std::vector<std::int32_t>& tokens, std::uint64_t before,
+                                          std::size_t limit) override {
+    // First the newest that may match, then their texts. The times let PostgreSQL look into the right partition only.
+    std::string statement =
+        "select s.pos, m.conv, m.seq, m.ts_ns, m.kind, m.audience, m.principal_kind, m.principal_id, m.body->>'text' "
+        "from (select pos, conv, seq, ts_ns from message_search where tokens @> ?::integer[] and tenant_id = ? and pos "
+        "< ? order by pos desc limit ?) s left join message m on m.conv = s.conv and m.seq = s.seq and m.ts_ns = "
+        "s.ts_ns";
+    if (!query_.internal) statement += " and m.audience = 0";
+    statement += " order by s.pos desc";
+    std::vector<SearchCandidate> found;
+    for (const SqlRow& row : sql_.query(statement, {array_text(tokens), num(query_.tenant.value), num(before),
+                                                    static_cast<std::int64_t>(limit)})) {
+      SearchCandidate& candidate = found.emplace_back();
+      candidate.pos = row.u64(0);
+      if (row.null(8)) continue;  // recalled since it was indexed, or not for this reader
+      candidate.conv = ConversationId{row.u64(1)};
+      candidate.seq = row.u64(2);
+      candidate.ts_ns = row.i64(3);
+      candidate.type = static_cast<EntryType>(row.i64(4));
+      candidate.audience = static_cast<Audience>(row.i64(5));
+      candidate.from = {static_cast<PrincipalKind>(row.i64(6)), row.u64(7)};
+      candidate.text = row.text(8);
     }
-    return before;
+    return found;
   }
 
  private:
-  std::vector<SqlRow> candidates(std::uint64_t before) {
-    // First the newest that may match, then their texts. The times let PostgreSQL look into the right partition only.
-    std::string statement =
-        "select s.pos, m.conv, m.seq, m.ts_ns, m.body->>'text' from (select pos, conv, seq, ts_ns from message_search "
-        "where tokens @> ?::integer[] and tenant_id = ? and pos < ? order by pos desc limit ?) s left join message m "
-        "on "
-        "m.conv = s.conv and m.seq = s.seq and m.ts_ns = s.ts_ns";
-    if (!query_.internal) statement += " and m.audience = 0";
-    statement += " order by s.pos desc";
-    return sql_.query(statement, {tokens_, num(query_.tenant.value), num(before), std::int64_t{kCandidates}});
-  }
-
-  void add(const SqlRow& row, Match wanted, SearchPage& page) {
-    if (row.null(4)) return;  // recalled since it was indexed, or not for this reader
-    const std::string text = row.text(4);
-    const FoldedText folded = fold_text(text);
-    if (match(folded.text, folded_) != wanted) return;
-    SearchHit& hit = page.hits.emplace_back();
-    hit.conv = ConversationId{row.u64(1)};
-    hit.seq = row.u64(2);
-    hit.ts_ns = row.i64(3);
-    hit.snippet = snippet_of(text, folded, folded_);
-  }
-
   Sql& sql_;
   const SearchQuery& query_;
-  const std::u32string_view folded_;
-  const std::string tokens_;
-  std::size_t seen_ = 0;
 };
 
 }  // namespace
 
 SearchPage search(Sql& sql, const SearchQuery& query) {
-  SearchPage page;
-  const FoldedText folded = fold_text(query.text);
-  if (query.limit == 0 || tokens_of(query.tenant, folded.text).empty()) return page;
-  Walk walk(sql, query, folded.text);
-  std::uint64_t before = (query.cursor & kPosMax) != 0 ? query.cursor & kPosMax : kPosMax;
-  bool second = (query.cursor & kSecondPhase) != 0;
-  if (!second) {
-    if (const auto next = walk.run(before, Match::kPhrase, page)) {
-      page.next = *next;
-      return page;
-    }
-    // A single word that is in a text is the query as it stands.
-    if (words_of(folded.text).size() == 1) return page;
-    second = true;
-    before = kPosMax;
-  }
-  if (const auto next = walk.run(before, Match::kWords, page)) page.next = kSecondPhase | *next;
-  return page;
+  Archive archive(sql, query);
+  return search_page(archive, query);
 }
 
 void index_entry(Sql& sql, unsigned shard, std::uint64_t counter, ConversationId conv, std::uint64_t seq) {

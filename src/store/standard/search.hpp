@@ -7,31 +7,13 @@
 #include <vector>
 
 #include "parley/base/ids.hpp"
+#include "parley/store/search.hpp"
 #include "parley/store/sql.hpp"
 
 namespace parley::store::standard {
 
-struct SearchQuery {
-  TenantId tenant;
-  std::string_view text;     ///< what somebody typed
-  std::uint64_t cursor = 0;  ///< SearchPage::next of the page before; 0: the first page
-  unsigned limit = 20;
-  bool internal = false;  ///< notes too
-};
-struct SearchHit {
-  ConversationId conv;
-  std::uint64_t seq = 0;
-  std::int64_t ts_ns = 0;
-  std::string snippet;  ///< of the present text, at most some 80 characters, on one line
-};
-struct SearchPage {
-  std::vector<SearchHit> hits;
-  std::uint64_t next = 0;  ///< 0: that was all. A page may be short, even empty, and still not be the last one
-};
-/// Texts and notes of a tenant that hold every word of the query, or a part of a word: first those that have the query
-/// as it stands, then the others, each newest first. Cases and widths are one. A word has at least two characters;
-/// single ones only narrow a query that also has a longer word, and alone find nothing.
-/// For closures of Database::read; throws SqlError. What is not archived and indexed yet is not found.
+/// MessageSearch::find for closures of Database::read; throws SqlError. What is not archived and indexed yet is not
+/// found.
 SearchPage search(Sql&, const SearchQuery& query);
 
 /// Puts one entry's present text into the index, as the reader below would; for those who change entries behind its

@@ -13,7 +13,7 @@
 #include "parley/obs/log.hpp"
 #include "parley/protocol/types.hpp"
 #include "redis/functions.hpp"
-#include "standard/bigrams.hpp"
+#include "bigrams.hpp"
 #include "standard/dead_letters.hpp"
 #include "standard/flusher_postgres.hpp"
 #include "standard/search.hpp"

@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <thread>
 
+#include "archive_search.hpp"
 #include "flusher.hpp"
 #include "parley/base/bytes.hpp"
 #include "parley/obs/log.hpp"
@@ -53,11 +54,12 @@ class StandardStore final : public Store {
 
   Journal& journal() override { return *journal_; }
   Database& database() override { return *database_; }
+  MessageSearch* search() override { return search_.get(); }
 
   void attach(const std::vector<Reactor*>& reactors) override {
     journal_->attach(reactors, [this] { look_after_archive(); });
     flusher_->start();
-    if (search_) search_->start();
+    if (indexer_) indexer_->start();
   }
   std::int64_t snowflake_floor_ms() const override { return recovered_.snowflake_floor_ms; }
   void reserve_snowflakes(std::int64_t ms) override { journal_->reserve_snowflakes(ms); }
@@ -69,6 +71,7 @@ class StandardStore final : public Store {
     drain();
     flusher_->stop();
     if (search_) search_->stop();
+    if (indexer_) indexer_->stop();
     database_->stop();
     try {
       if (!shared_->lost()) redis_.call(redis::release_command(recovered_.lease));
@@ -92,7 +95,7 @@ class StandardStore final : public Store {
     stats.flushed_items = flusher.flushed_items;
     stats.flush_failures = flusher.failures;
     stats.dead_letters = flusher.dead_letters;
-    if (search_) stats.search_lag_seconds = search_->stats().lag_seconds;
+    if (search_) stats.search_lag_seconds = search_->lag_seconds();
     stats.redis_reconnects = journal_->reconnects();
     return stats;
   }
@@ -143,7 +146,8 @@ class StandardStore final : public Store {
     SearchReaderOptions search;
     search.postgres = options.postgres;
     search.shards = options.shards;
-    search_ = std::make_unique<SearchReader>(search);
+    indexer_ = std::make_unique<SearchReader>(search);
+    search_ = std::make_unique<ArchiveSearch>(options.postgres, *indexer_);
   }
 
   /// On the first reactor, once a second.
@@ -175,7 +179,8 @@ class StandardStore final : public Store {
   std::unique_ptr<PostgresDatabase> database_;
   std::unique_ptr<RedisJournal> journal_;
   std::unique_ptr<Flusher> flusher_;
-  std::unique_ptr<SearchReader> search_;
+  std::unique_ptr<SearchReader> indexer_;
+  std::unique_ptr<ArchiveSearch> search_;
   bool stopped_ = false;
 };
 

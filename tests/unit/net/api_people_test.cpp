@@ -43,6 +43,7 @@ TEST_F(ApiPeople, TheServerHoldsEveryRouteToItsRole) {
                                                                {"GET /api/v1/conversations", "xxxx"},
                                                                {"GET /api/v1/conversations/{id}", "xxxx"},
                                                                {"GET /api/v1/conversations/{id}/messages", "xxxx"},
+                                                               {"GET /api/v1/search", "xxxx"},
                                                                {"GET /api/v1/tenant", "xxxx"},
                                                                {"PATCH /api/v1/tenant", "..xx"},
                                                                {"PUT /api/v1/session/tenant", "xxxx"},

@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
-#include "standard/bigrams.hpp"
+#include "store/bigrams.hpp"
 
-namespace parley::store::standard {
+namespace parley::store {
 namespace {
 
 std::u32string folded(std::string_view text) { return fold_text(text).text; }
@@ -48,5 +48,15 @@ TEST(Bigrams, SnippetsShowThePlaceInTheOriginalText) {
   EXPECT_EQ(snippet_of("short", fold_text("short"), folded("short")), "short");
 }
 
+TEST(Bigrams, MatchesAreTheCharactersOfASnippetThatAnswer) {
+  using Ranges = std::vector<SearchHit::Range>;
+  EXPECT_EQ(matches_in("我要退款，退款！", folded("退款")), (Ranges{{2, 4}, {5, 7}}));
+  EXPECT_EQ(matches_in("policy of refund", folded("refund policy")), (Ranges{{0, 6}, {10, 16}})) << "the words";
+  EXPECT_EQ(matches_in("policy: refund, policy", folded("refund policy")), (Ranges{{8, 22}})) << "rather the phrase";
+  EXPECT_EQ(matches_in("aaaa", folded("aaa")), (Ranges{{0, 4}})) << "places that lie over each other are one";
+  EXPECT_EQ(matches_in("ﾊﾟﾝ", folded("パン")), (Ranges{{0, 3}}));
+  EXPECT_EQ(matches_in("nothing", folded("else")), Ranges{});
+}
+
 }  // namespace
-}  // namespace parley::store::standard
+}  // namespace parley::store

@@ -1,4 +1,4 @@
-#include "standard/bigrams.hpp"
+#include "bigrams.hpp"
 
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
@@ -9,7 +9,7 @@
 
 #include "parley/domain/conversation.hpp"
 
-namespace parley::store::standard {
+namespace parley::store {
 namespace {
 
 const icu::Normalizer2& normalizer() {
@@ -74,6 +74,12 @@ std::size_t find_first(std::u32string_view folded, std::u32string_view query) {
   std::size_t first = std::u32string_view::npos;
   for (std::u32string_view word : words_of(query)) first = std::min(first, folded.find(word));
   return first;
+}
+
+/// Adds every place of `part` in `folded`, in bytes of the original.
+void add_places(std::vector<FoldedText::Span>& places, const FoldedText& folded, std::u32string_view part) {
+  for (std::size_t at = folded.text.find(part); at != std::u32string::npos; at = folded.text.find(part, at + 1))
+    places.push_back({folded.origin[at].begin, folded.origin[at + part.size() - 1].end});
 }
 
 }  // namespace
@@ -154,4 +160,31 @@ std::string snippet_of(std::string_view original, const FoldedText& folded, std:
   return out;
 }
 
-}  // namespace parley::store::standard
+std::vector<SearchHit::Range> matches_in(std::string_view snippet, std::u32string_view query) {
+  if (query.empty()) return {};
+  const FoldedText folded = fold_text(snippet);
+  std::vector<FoldedText::Span> places;
+  add_places(places, folded, query);
+  if (places.empty()) {
+    for (std::u32string_view word : words_of(query)) add_places(places, folded, word);
+  }
+  std::sort(places.begin(), places.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+
+  std::vector<SearchHit::Range> ranges;
+  std::size_t byte = 0;
+  std::uint32_t point = 0;
+  const auto point_at = [&](std::size_t end) {
+    for (; byte < end; ++byte) point += continues(snippet[byte]) ? 0 : 1;
+    return point;
+  };
+  for (std::size_t i = 0; i < places.size();) {
+    const std::size_t begin = places[i].begin;
+    std::size_t end = places[i].end;
+    while (++i < places.size() && places[i].begin <= end) end = std::max<std::size_t>(end, places[i].end);
+    const std::uint32_t first = point_at(begin);
+    ranges.push_back({first, point_at(end)});
+  }
+  return ranges;
+}
+
+}  // namespace parley::store

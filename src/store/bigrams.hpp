@@ -5,11 +5,12 @@
 #include <vector>
 
 #include "parley/base/ids.hpp"
+#include "parley/store/search.hpp"
 
 /// How texts become findable without knowing their language: compatibility forms and cases folded (NFKC_Casefold), then
 /// words (runs of letters, digits and their marks), then every two neighbouring characters of a word. Chinese needs no
 /// dictionary that way, and a part of a word is found as well. Pure functions; any thread.
-namespace parley::store::standard {
+namespace parley::store {
 
 /// A text as it is compared: its words with one space between them, and where each character came from.
 struct FoldedText {
@@ -41,5 +42,7 @@ Match match(std::u32string_view folded, std::u32string_view query);
 /// was left out.
 std::string snippet_of(std::string_view original, const FoldedText& folded, std::u32string_view query,
                        std::size_t points = 80);
+/// Where a snippet answers `query`: the query as it stands, or else its words.
+std::vector<SearchHit::Range> matches_in(std::string_view snippet, std::u32string_view query);
 
-}  // namespace parley::store::standard
+}  // namespace parley::store
