@@ -1,5 +1,6 @@
 // Starts, kills and stops a real daemon with a data folder of its own.
 import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -11,6 +12,8 @@ export const top = fileURLToPath(new URL('../../..', import.meta.url))
 const binary = process.env.PARLEY_BIN ?? join(top, 'build/dev/src/app/parley')
 const webRoot = process.env.PARLEY_WEB_ROOT ?? join(top, 'src/web/dist')
 const startTimeout = 20_000
+/** PARLEY_TEST_STORE=standard gives every daemon a Redis and a PostgreSQL of its own. */
+const standard = process.env.PARLEY_TEST_STORE === 'standard'
 const run = promisify(execFile)
 
 /** A port nobody listens on. Fixed from then on, so that a restarted daemon is found at the same place. */
@@ -22,8 +25,23 @@ export async function freePort() {
   return port
 }
 
+/** The servers of a standard store, and what the daemon has to be told about them. */
+async function startBacking() {
+  const child = spawn('/usr/bin/python3', ['-m', 'parley_test.backing'], { cwd: join(top, 'tests/support'), stdio: ['pipe', 'pipe', 'inherit'] })
+  const [line] = await once(child.stdout, 'data')
+  const { store, redis, postgres } = JSON.parse(line)
+  const environment = { PARLEY_STORE__MODE: store.mode, PARLEY_REDIS__URL: redis.url, PARLEY_REDIS__PREFIX: redis.prefix, PARLEY_REDIS__LEASE: redis.lease, PARLEY_POSTGRES__URL: postgres.url }
+  const stop = async () => {
+    const ended = once(child, 'exit')
+    child.stdin.end()
+    await ended
+  }
+  return { environment, stop }
+}
+
 export class Daemon {
   #process
+  #backing
 
   static async start() {
     const daemon = new Daemon()
@@ -32,6 +50,7 @@ export class Daemon {
     daemon.logFile = join(daemon.folder, 'log')
     daemon.port = await freePort()
     daemon.opsPort = await freePort()
+    if (standard) daemon.#backing = await startBacking()
     await daemon.start()
     return daemon
   }
@@ -46,7 +65,7 @@ export class Daemon {
     this.#process = spawn(
       binary,
       ['serve', '--data', this.data, '--port', String(this.port), '--ops-port', String(this.opsPort), '--web-root', webRoot],
-      { stdio: ['ignore', log, log] },
+      { stdio: ['ignore', log, log], env: { ...process.env, ...this.#backing?.environment } },
     )
     closeSync(log)
     const deadline = Date.now() + startTimeout
@@ -85,6 +104,7 @@ export class Daemon {
 
   async stop() {
     await this.kill('SIGTERM')
+    await this.#backing?.stop()
     rmSync(this.folder, { recursive: true, force: true })
   }
 }
