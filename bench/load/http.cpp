@@ -1,7 +1,6 @@
 #include "http.hpp"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -10,25 +9,14 @@
 #include <cstring>
 #include <stdexcept>
 
-#ifndef IP_BIND_ADDRESS_NO_PORT
-#define IP_BIND_ADDRESS_NO_PORT 24
-#endif
-
 namespace load {
 namespace {
 
-int connect_to(std::uint16_t port, std::uint32_t local) {
+int connect_to(std::uint16_t port) {
   const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) throw std::runtime_error(std::string("socket: ") + std::strerror(errno));
   const int one = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  if (local != 0) {
-    setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof one);
-    sockaddr_in from{};
-    from.sin_family = AF_INET;
-    from.sin_addr.s_addr = htonl(local);
-    bind(fd, reinterpret_cast<sockaddr*>(&from), sizeof from);
-  }
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
@@ -53,7 +41,7 @@ void send_all(int fd, const std::string& bytes) {
 }  // namespace
 
 std::string post_json(std::uint16_t port, const std::string& path, const std::string& body) {
-  const int fd = connect_to(port, 0);
+  const int fd = connect_to(port);
   const std::string origin = "http://127.0.0.1:" + std::to_string(port);
   send_all(fd, "POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) + "\r\nOrigin: " + origin +
                    "\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: " +
@@ -66,28 +54,6 @@ std::string post_json(std::uint16_t port, const std::string& path, const std::st
   if (answer.size() < 12 || answer[9] != '2' || split == std::string::npos)
     throw std::runtime_error(path + ": " + answer.substr(0, 400));
   return answer.substr(split + 4);
-}
-
-int open_websocket(std::uint16_t port, std::uint32_t local) {
-  const int fd = connect_to(port, local);
-  const std::string host = "127.0.0.1:" + std::to_string(port);
-  send_all(fd, "GET /ws HTTP/1.1\r\nHost: " + host + "\r\nOrigin: http://" + host +
-                   "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: parley.v1\r\n\r\n");
-  std::string answer;
-  while (answer.find("\r\n\r\n") == std::string::npos) {
-    char c[512];
-    // Nothing follows the 101 before hello, so reading too much is impossible.
-    const ssize_t n = recv(fd, c, sizeof c, 0);
-    if (n <= 0) throw std::runtime_error("handshake cut off: " + answer);
-    answer.append(c, static_cast<std::size_t>(n));
-  }
-  if (answer.compare(0, 12, "HTTP/1.1 101") != 0) {
-    close(fd);
-    throw std::runtime_error("handshake refused: " + answer.substr(0, 200));
-  }
-  fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-  return fd;
 }
 
 }  // namespace load

@@ -8,8 +8,4 @@ namespace load {
 /// std::runtime_error with status and body if it is not 2xx.
 std::string post_json(std::uint16_t port, const std::string& path, const std::string& body);
 
-/// A blocking WebSocket handshake; returns the connected, non-blocking socket. `local` chooses the source address
-/// 127.x.y.z, so that one run may have more than 28,000 connections.
-int open_websocket(std::uint16_t port, std::uint32_t local);
-
 }  // namespace load

@@ -1,0 +1,53 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "connection.hpp"
+#include "protocol.hpp"
+
+namespace load {
+
+std::int64_t now_ns();
+
+/// The sockets of a run: one epoll set, one read buffer, one send per connection and turn.
+class Wire {
+ public:
+  Wire(const Options& options, Protocol& protocol, Sink& sink);
+  ~Wire();
+  Wire(const Wire&) = delete;
+  Wire& operator=(const Wire&) = delete;
+
+  /// Begins to connect; what follows happens in turns. `c` stays where it is as long as it is connected.
+  void connect(Connection& c);
+  /// Its output is sent at the end of the turn.
+  void queue(Connection& c);
+  /// Sends what is queued, waits for events for that long at most, handles them and sends again.
+  void turn(std::int64_t patience_ns);
+  void close(Connection& c);
+
+  /// Connects all, at most `concurrency` at a time, until each is signed in. Throws std::runtime_error at the first
+  /// that is refused, or when nothing happens for 30 s.
+  void open(const std::vector<Connection*>& connections, unsigned concurrency);
+  /// One frame, and turns until what comes back holds `until`; what was heard so far. Throws after 20 s. Only while the
+  /// connection is being set up.
+  std::string exchange(Connection& c, std::string_view payload, std::string_view until);
+
+ private:
+  void write_out(Connection& c);
+  void read_in(Connection& c);
+  void handle(Connection& c, std::string_view message, std::int64_t at);
+  std::size_t take_upgrade_answer(Connection& c, std::string_view bytes);
+  void lost(Connection& c, const std::string& why);
+  void flush();
+
+  const Options& options_;
+  Protocol& protocol_;
+  Sink& sink_;
+  const int epoll_;
+  std::vector<char> buffer_ = std::vector<char>(256 * 1024);
+  std::vector<Connection*> dirty_;
+  std::vector<Connection*> signed_in_;  ///< since open() looked
+};
+
+}  // namespace load
