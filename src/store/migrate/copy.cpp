@@ -39,23 +39,22 @@ Copier::Copier(Source& source, Destination& destination, std::function<void()> k
 void Copier::make_months(const std::vector<Row>& rows) {
   for (const Row& row : rows) {
     const std::int64_t at = std::get<std::int64_t>(row[time_column_]);
-    if (months_.insert(at / kDayNs).second)
-      destination_.writer().query("select ensure_month($1)", {std::to_string(at)});
+    if (months_.insert(at / kDayNs).second) destination_.writer().run("select ensure_month($1)", {std::to_string(at)});
   }
 }
 
 void Copier::write(const Batch& batch) {
-  PgSession& to = destination_.writer();
+  PgConnection& to = destination_.writer();
   make_months(batch.messages);
   PgTransaction change(to);
   if (!batch.messages.empty()) {
     const std::string copy = "copy message (" + message_.column_list() + ") from stdin (format binary)";
-    to.copy_in(copy.c_str(), copy_stream(message_, batch.messages));
+    to.copy_in(copy, copy_stream(message_, batch.messages));
   }
-  if (PARLEY_BROKEN("move_loses")) to.query("delete from message where pos = $1", {std::to_string(batch.upto)});
+  if (PARLEY_BROKEN("move_loses")) to.run("delete from message where pos = $1", {std::to_string(batch.upto)});
   if (!batch.changed.empty() && !PARLEY_BROKEN("move_forgets_changes")) {
     stage(to, message_, batch.changed);
-    to.query(
+    to.run(
         "update message m set rev = u.rev, flags = u.flags, erased_at = u.erased_at, key_id = u.key_id, codec = "
         "u.codec, body = u.body, sealed = u.sealed from moving_message u where m.conv = u.conv and m.seq = u.seq and "
         "m.ts_ns = u.ts_ns");
@@ -78,7 +77,7 @@ std::uint64_t Copier::messages() {
 }
 
 Copier::Changes Copier::synchronise(const Table& table) {
-  PgSession& to = destination_.writer();
+  PgConnection& to = destination_.writer();
   Changes changes;
   std::vector<Row> put, remove;
   auto write = [&](bool all) {
@@ -194,7 +193,7 @@ std::vector<MoveReport::Table> Copier::verify() {
   if (!some.empty()) compare_again(std::move(some));
   Sum messages;
   for (const auto& [conv, sum] : here_) messages.add(sum);
-  const PgRows counted = destination_.reader().query("select count(*) from message");
+  const PgRows counted = destination_.reader().run("select count(*) from message");
   if (counted.u64(0, 0) != messages.rows)
     throw std::runtime_error("store: after copying, PostgreSQL has " + std::to_string(counted.u64(0, 0)) +
                              " messages and the embedded store " + std::to_string(messages.rows) +

@@ -20,9 +20,17 @@ constexpr auto kAnswer = 10min;  // one statement; an index over everything may 
 constexpr auto kRedisConnect = 5s, kRedisAnswer = 10s;
 constexpr const char* kLock = "7018352694870831982";  // of all programs that move a store into this database
 
-std::function<bool()> never() {
-  return [] { return false; };
+/// A new connection would not have the lock that the lost one had.
+PgOptions once(const std::string& conninfo) {
+  PgOptions options;
+  options.conninfo = conninfo;
+  options.statement = kAnswer;
+  options.reconnects = false;
+  return options;
 }
+
+/// A snapshot may wait long for the other side.
+void unhurried(PgConnection& connection) { connection.execute("set idle_in_transaction_session_timeout = 0"); }
 
 const char* text_of(Progress::State state) { return state == Progress::State::kMoved ? "moved" : "copying"; }
 
@@ -39,10 +47,10 @@ Progress progress_of(std::string_view text) {
 }  // namespace
 
 Destination::Destination(const MoveOptions& options)
-    : options_(options), writer_(options.postgres, kAnswer, never()), reader_(options.postgres, kAnswer, never()) {}
+    : options_(options), writer_(once(options.postgres)), reader_(once(options.postgres)) {}
 
 bool Destination::check(const std::string& source, MoveHost& host) {
-  writer_.connect();
+  unhurried(writer_);
   bool schema = true;
   if (options_.dry_run) {
     const auto pending = postgres::pending(options_.postgres);
@@ -60,16 +68,16 @@ bool Destination::check(const std::string& source, MoveHost& host) {
     throw std::runtime_error(
         "store: the PostgreSQL database is being filled from another embedded store; give an empty database");
   }
-  reader_.connect();
+  unhurried(reader_);
   return true;
 }
 
 void Destination::check_postgres() {
-  const PgRows lock = writer_.query((std::string("select pg_try_advisory_lock(") + kLock + ")").c_str());
+  const PgRows lock = writer_.run(std::string("select pg_try_advisory_lock(") + kLock + ")");
   if (lock.text(0, 0) != "t")
     throw std::runtime_error(
         "store: another parley migrate-store is at work on this database; wait until it has ended");
-  const PgRows meta = writer_.query("select key, value from store_meta where key in ('store_id', 'move')");
+  const PgRows meta = writer_.run("select key, value from store_meta where key in ('store_id', 'move')");
   for (int i = 0; i < meta.size(); ++i) {
     if (meta.text(i, 0) == "store_id") store_id_ = std::string(meta.text(i, 1));
     if (meta.text(i, 0) == "move") progress_ = progress_of(meta.text(i, 1));
@@ -79,7 +87,7 @@ void Destination::check_postgres() {
 
 void Destination::check_empty() {
   for (const char* table : {"tenant", "account", "conversation", "message", "sender_state", "flush_progress"}) {
-    const PgRows any = writer_.query((std::string("select 1 from ") + table + " limit 1").c_str());
+    const PgRows any = writer_.run(std::string("select 1 from ") + table + " limit 1");
     if (any.size() > 0)
       throw std::runtime_error(std::string("store: the PostgreSQL database is in use (its table ") + table +
                                " has rows); give an empty database");
@@ -114,23 +122,23 @@ void Destination::save(Progress progress) {
                    {"source", progress_.source},
                    {"copied_pos", progress_.copied_pos},
                    {"at_ns", wall_ns()}};
-  writer_.query(
+  writer_.run(
       "insert into store_meta (key, value) values ('move', $1) on conflict (key) do update set value = excluded.value",
       {value.dump()});
 }
 
 void Destination::prepare_journal(std::uint64_t last_pos, std::int64_t snowflake_ms) {
   PgTransaction change(writer_);
-  writer_.query("delete from flush_progress");
+  writer_.run("delete from flush_progress");
   for (std::uint64_t shard = 0; shard < options_.shards; ++shard) {
     // The next counter of a shard is one step further, so every new position is above all that were copied.
     std::uint64_t counter = redis::counter_of(last_pos) + 1;
     while (counter % options_.shards != shard) ++counter;
-    writer_.query(
+    writer_.run(
         "insert into flush_progress (shard, incarnation, counter, owner, updated_ns) values ($1, 0, $2, '', $3)",
         {std::to_string(shard), std::to_string(counter), std::to_string(wall_ns())});
   }
-  writer_.query(
+  writer_.run(
       "insert into store_meta (key, value) values ('snowflake_ms', $1) on conflict (key) do update set value = "
       "greatest(store_meta.value::bigint, excluded.value::bigint)::text",
       {std::to_string(snowflake_ms)});

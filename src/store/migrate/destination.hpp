@@ -27,8 +27,8 @@ class Destination {
 
   const Progress& progress() const noexcept { return progress_; }
   const std::string& store_id() const noexcept { return store_id_; }
-  PgSession& writer() noexcept { return writer_; }
-  PgSession& reader() noexcept { return reader_; }
+  PgConnection& writer() noexcept { return writer_; }
+  PgConnection& reader() noexcept { return reader_; }
 
   /// In the transaction that is open.
   void save(Progress progress);
@@ -41,7 +41,7 @@ class Destination {
   void check_empty();
 
   const MoveOptions& options_;
-  PgSession writer_, reader_;
+  PgConnection writer_, reader_;
   Progress progress_;
   std::string store_id_;
 };

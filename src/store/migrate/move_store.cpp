@@ -224,7 +224,7 @@ class Move {
     PARLEY_FAULT_POINT("move.after_switch");
     try {
       note_moved_there();
-    } catch (const standard::PgError& error) {
+    } catch (const PgError& error) {
       throw std::runtime_error(std::string("the embedded store is retired, but PostgreSQL could not note it: ") +
                                error.what() + "; run this again, which does only that");
     }
@@ -235,7 +235,7 @@ class Move {
     Progress progress = destination_.progress();
     if (progress.state == Progress::State::kMoved) return;
     progress.state = Progress::State::kMoved;
-    moving::PgTransaction change(destination_.writer());
+    PgTransaction change(destination_.writer());
     destination_.save(progress);
     change.commit();
   }
@@ -280,8 +280,6 @@ MoveReport move_store(const MoveOptions& options, MoveHost& host) {
     return Move(options, host).run();
   } catch (const SqlError& error) {
     throw std::runtime_error(std::string("store: ") + error.what());
-  } catch (const standard::PgError& error) {
-    throw std::runtime_error(std::string("PostgreSQL: ") + error.what());
   }
 }
 

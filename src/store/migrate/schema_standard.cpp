@@ -76,54 +76,6 @@ class Scratch {
   std::string conninfo_;
 };
 
-/// A connection that streams COPY, for which the driver has no functions.
-class CopyLink {
- public:
-  explicit CopyLink(const std::string& conninfo) : connection_(PQconnectdb(conninfo.c_str())) {
-    if (PQstatus(connection_.get()) != CONNECTION_OK) fail();
-  }
-  void start(const std::string& statement, ExecStatusType expected) {
-    const std::unique_ptr<PGresult, Clear> result(PQexec(connection_.get(), statement.c_str()));
-    if (PQresultStatus(result.get()) != expected) fail();
-  }
-  /// What `this` gives goes to `to`. Answers the rows.
-  std::uint64_t pump(CopyLink& to) {
-    char* piece = nullptr;
-    int size = 0;
-    while ((size = PQgetCopyData(connection_.get(), &piece, 0)) > 0) {
-      const int put = PQputCopyData(to.connection_.get(), piece, size);
-      PQfreemem(piece);
-      if (put != 1) to.fail();
-    }
-    if (size != -1) fail();
-    finish();
-    if (PQputCopyEnd(to.connection_.get(), nullptr) != 1) to.fail();
-    return to.finish();
-  }
-
- private:
-  struct Close {
-    void operator()(PGconn* connection) const noexcept { PQfinish(connection); }
-  };
-  struct Clear {
-    void operator()(PGresult* result) const noexcept { PQclear(result); }
-  };
-  std::uint64_t finish() {
-    std::uint64_t rows = 0;
-    while (PGresult* next = PQgetResult(connection_.get())) {
-      const std::unique_ptr<PGresult, Clear> result(next);
-      if (PQresultStatus(next) != PGRES_COMMAND_OK) fail();
-      rows = std::strtoull(PQcmdTuples(next), nullptr, 10);
-    }
-    return rows;
-  }
-  [[noreturn]] void fail() const {
-    std::string text = PQerrorMessage(connection_.get());
-    throw std::runtime_error("PostgreSQL: " + text.substr(0, text.find('\n')));
-  }
-  std::unique_ptr<PGconn, Close> connection_;
-};
-
 /// Ordinary and partitioned tables, partitions apart, those first that others refer to; and which of them stand in such
 /// relations.
 struct Tables {
@@ -241,13 +193,11 @@ SchemaCheck check_postgres_schema(const std::string& conninfo, std::uint64_t row
     std::string all;
     for (const std::string& name : tables.ordered) all += (all.empty() ? "" : ", ") + name;
     to.execute("truncate " + all);  // what the migrations themselves put there
-    CopyLink out(conninfo), in(scratch.conninfo());
     for (const std::string& name : tables.ordered) {
       const std::string columns = columns_of(from, name);
       const std::string limit = tables.related.contains(name) ? "" : " limit " + std::to_string(rows_max);
-      in.start("copy " + name + " (" + columns + ") from stdin (format binary)", PGRES_COPY_IN);
-      out.start("copy (select " + columns + " from " + name + limit + ") to stdout (format binary)", PGRES_COPY_OUT);
-      result.rows += out.pump(in);
+      result.rows += from.copy_to("copy (select " + columns + " from " + name + limit + ") to stdout (format binary)",
+                                  to, "copy " + name + " (" + columns + ") from stdin (format binary)");
     }
     to.execute("analyze");
   }

@@ -29,15 +29,15 @@ std::string join_keys(const Table& table, const char* before, const char* betwee
 
 }  // namespace
 
-Table describe(PgSession& session, const std::string& name) {
+Table describe(PgConnection& session, const std::string& name) {
   Table table;
   table.name = name;
-  const PgRows columns = session.query(
+  const PgRows columns = session.run(
       "select a.attname::text, format_type(a.atttypid, null), a.attnum from pg_attribute a where a.attrelid = "
       "to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum",
       {name});
   if (columns.size() == 0) throw std::runtime_error("store: PostgreSQL has no table " + name);
-  const PgRows key = session.query(
+  const PgRows key = session.run(
       "select a.attname::text from pg_index i cross join lateral unnest(i.indkey) with ordinality as k (attnum, place) "
       "join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum where i.indrelid = to_regclass($1) and "
       "i.indisprimary order by k.place",
@@ -54,16 +54,16 @@ Table describe(PgSession& session, const std::string& name) {
   return table;
 }
 
-TargetRows::TargetRows(PgSession& session, const Table& table, const std::string& rest)
+TargetRows::TargetRows(PgConnection& session, const Table& table, const std::string& rest)
     : session_(session), table_(table), snapshot_(session) {
   const std::string cursor =
       "declare moving_rows no scroll cursor for select " + table.column_list() + " from " + table.name + " " + rest;
-  session_.query(cursor.c_str());
+  session_.run(cursor);
 }
 
 bool TargetRows::next(Row& row) {
   if (!page_ || at_ == page_->size()) {
-    page_.emplace(session_.query(kFetch));
+    page_.emplace(session_.run(kFetch));
     at_ = 0;
     if (page_->size() == 0) return false;
   }
@@ -101,7 +101,7 @@ std::string in_key_order(const Table& table) {
 }
 
 std::string copy_stream(const Table& table, const std::vector<Row>& rows) {
-  standard::CopyRows out;
+  CopyRows out;
   for (const Row& row : rows) {
     out.row(static_cast<std::int16_t>(row.size()));
     for (std::size_t i = 0; i < row.size(); ++i) {
@@ -128,16 +128,16 @@ std::string copy_stream(const Table& table, const std::vector<Row>& rows) {
   return std::string(out.finish());
 }
 
-void stage(PgSession& session, const Table& table, const std::vector<Row>& rows) {
+void stage(PgConnection& session, const Table& table, const std::vector<Row>& rows) {
   const std::string staged = "moving_" + table.name;
   const std::string make = "create temp table if not exists " + staged + " (like " + table.name +
                            ") on commit delete rows; truncate " + staged;
-  session.query(make.c_str());
+  session.run(make);
   const std::string copy = "copy " + staged + " (" + table.column_list() + ") from stdin (format binary)";
-  session.copy_in(copy.c_str(), copy_stream(table, rows));
+  session.copy_in(copy, copy_stream(table, rows));
 }
 
-std::vector<Row> upsert(PgSession& session, const Table& table, const std::vector<Row>& rows) {
+std::vector<Row> upsert(PgConnection& session, const Table& table, const std::vector<Row>& rows) {
   if (rows.empty()) return {};
   stage(session, table, rows);
   std::string changes;
@@ -146,22 +146,22 @@ std::vector<Row> upsert(PgSession& session, const Table& table, const std::vecto
   const std::string insert = "insert into " + table.name + " (" + table.column_list() + ") select " +
                              table.column_list() + " from moving_" + table.name + " on conflict (" +
                              join_keys(table, "", ", ") + ") do update set " + changes;
-  session.query(insert.c_str());
+  session.run(insert);
   const std::string look = "select " + table.column_list() + " from " + table.name + " where (" +
                            join_keys(table, "", ", ") + ") in (select " + join_keys(table, "", ", ") + " from moving_" +
                            table.name + ")";
-  const PgRows found = session.query(look.c_str());
+  const PgRows found = session.run(look);
   std::vector<Row> present;
   for (int i = 0; i < found.size(); ++i) present.push_back(row_of(found, i, table));
   return present;
 }
 
-void erase(PgSession& session, const Table& table, const std::vector<Row>& rows) {
+void erase(PgConnection& session, const Table& table, const std::vector<Row>& rows) {
   if (rows.empty()) return;
   stage(session, table, rows);
   const std::string statement = "delete from " + table.name + " where (" + join_keys(table, "", ", ") +
                                 ") in (select " + join_keys(table, "", ", ") + " from moving_" + table.name + ")";
-  session.query(statement.c_str());
+  session.run(statement);
 }
 
 }  // namespace parley::store::moving

@@ -6,18 +6,15 @@
 #include <vector>
 
 #include "migrate/row.hpp"
-#include "standard/flusher_postgres.hpp"
+#include "postgres/pg_bulk.hpp"
+#include "postgres/pg_connection.hpp"
 
-/// The tables of PostgreSQL that a move fills. Everything throws standard::PgError.
+/// The tables of PostgreSQL that a move fills. Everything throws PgError.
 namespace parley::store::moving {
-
-using standard::PgRows;
-using standard::PgSession;
-using standard::PgTransaction;
 
 /// Columns in their order, and the primary key. Throws std::runtime_error if there is no such table or a column has a
 /// type that is not known here.
-Table describe(PgSession& session, const std::string& name);
+Table describe(PgConnection& session, const std::string& name);
 
 /// Rows one after the other.
 class RowStream {
@@ -31,11 +28,11 @@ class RowStream {
 class TargetRows final : public RowStream {
  public:
   /// `rest` follows "select … from <table> ", for example "where … order by …".
-  TargetRows(PgSession& session, const Table& table, const std::string& rest);
+  TargetRows(PgConnection& session, const Table& table, const std::string& rest);
   bool next(Row& row) override;
 
  private:
-  PgSession& session_;
+  PgConnection& session_;
   const Table& table_;
   PgTransaction snapshot_;
   std::optional<PgRows> page_;
@@ -49,10 +46,10 @@ std::string in_key_order(const Table& table);
 std::string copy_stream(const Table& table, const std::vector<Row>& rows);
 /// In the transaction that is open: adds the rows, or puts them in the place of those with the same key. Answers the
 /// rows as they stand there then.
-std::vector<Row> upsert(PgSession& session, const Table& table, const std::vector<Row>& rows);
+std::vector<Row> upsert(PgConnection& session, const Table& table, const std::vector<Row>& rows);
 /// In the transaction that is open: takes away the rows with these keys.
-void erase(PgSession& session, const Table& table, const std::vector<Row>& rows);
+void erase(PgConnection& session, const Table& table, const std::vector<Row>& rows);
 /// In the transaction that is open: a temporary table "moving_<name>" with these rows only.
-void stage(PgSession& session, const Table& table, const std::vector<Row>& rows);
+void stage(PgConnection& session, const Table& table, const std::vector<Row>& rows);
 
 }  // namespace parley::store::moving

@@ -1,64 +1,33 @@
 #include "pg_connection.hpp"
 
-#include <libpq-fe.h>
-#include <poll.h>
-
 #include <algorithm>
 #include <charconv>
-#include <cstring>
+#include <list>
+#include <pqxx/nontransaction>
+#include <unordered_map>
+
+#include "parley/base/bytes.hpp"
+#include "pg_link.hpp"
 
 namespace parley::store {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using Clock = PgWatchdog::Clock;
 
 constexpr std::size_t kStatementsMax = 128;
+constexpr std::size_t kCopyPiece = 64 * 1024;
 
 // From PostgreSQL's catalogue; they never change.
-constexpr Oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kOid = 26, kNumeric = 1700;
+constexpr pqxx::oid kBool = 16, kBytea = 17, kInt8 = 20, kInt2 = 21, kInt4 = 23, kOid = 26, kNumeric = 1700;
 
-SqlError::Kind kind_of(std::string_view state) {
-  const std::string_view group = state.substr(0, 2);
-  if (state == "23505") return SqlError::Kind::kUnique;
-  if (state == "53100") return SqlError::Kind::kFull;
-  if (state == "XX001" || state == "XX002") return SqlError::Kind::kCorrupt;
-  if (group == "08" || group == "40" || group == "53" || group == "57" || state == "55P03")
-    return SqlError::Kind::kBusy;
-  return SqlError::Kind::kOther;
-}
-
-/// One line; libpq ends its messages with line breaks and sometimes has several.
-std::string one_line(std::string_view text) {
-  std::string line;
-  for (const char c : text) {
-    if (c == '\n' || c == '\r' || c == '\t') {
-      if (!line.empty() && line.back() != ' ') line.push_back(' ');
-    } else {
-      line.push_back(c);
-    }
-  }
-  while (!line.empty() && line.back() == ' ') line.pop_back();
-  return line;
-}
-
-std::string unescaped(std::string_view hex) {
-  auto nibble = [](char c) { return static_cast<unsigned>(c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10); };
-  std::string bytes;
-  bytes.reserve(hex.size() / 2);
-  for (std::size_t i = 2; i + 1 < hex.size(); i += 2)  // after \x
-    bytes.push_back(static_cast<char>(nibble(hex[i]) << 4 | nibble(hex[i + 1])));
-  return bytes;
-}
-
-SqlValue value_of(const PGresult* result, int row, int column) {
-  if (PQgetisnull(result, row, column)) return nullptr;
-  const std::string_view text(PQgetvalue(result, row, column),
-                              static_cast<std::size_t>(PQgetlength(result, row, column)));
-  switch (PQftype(result, column)) {
+SqlValue value_of(const pqxx::field& field, pqxx::oid type) {
+  if (field.is_null()) return nullptr;
+  const std::string_view text(field.c_str(), field.size());
+  switch (type) {
     case kBool:
       return std::int64_t{text == "t" ? 1 : 0};
     case kBytea:
-      return Blob{unescaped(text)};
+      return Blob{bytes_of_hex(text)};
     case kInt8:
     case kInt4:
     case kInt2:
@@ -74,40 +43,37 @@ SqlValue value_of(const PGresult* result, int row, int column) {
   }
 }
 
-/// Parameters as libpq wants them. Numbers and texts go as text and bytes as bytes; the server finds the types.
+const char* checked(const std::string& text) {
+  if (text.find('\0') != std::string::npos) throw PgError("22021", "a text with a NUL cannot be stored");
+  return text.c_str();
+}
+
+/// Parameters in text form; the server finds the types.
 class Parameters {
  public:
-  explicit Parameters(std::span<const SqlValue> values) : numbers_(values.size()) {
+  explicit Parameters(std::span<const SqlValue> values) : made_(values.size()) {
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const char* data = nullptr;
-      std::size_t size = 0;
-      bool binary = false;
+      const char* text = nullptr;
       if (auto* number = std::get_if<std::int64_t>(&values[i])) {
-        numbers_[i] = std::to_string(*number);
-        data = numbers_[i].c_str();
-      } else if (auto* text = std::get_if<std::string>(&values[i])) {
-        if (text->find('\0') != std::string::npos)
-          throw SqlError(SqlError::Kind::kOther, "a text with a NUL cannot be stored");
-        data = text->c_str();
+        text = (made_[i] = std::to_string(*number)).c_str();
+      } else if (auto* words = std::get_if<std::string>(&values[i])) {
+        text = checked(*words);
       } else if (auto* blob = std::get_if<Blob>(&values[i])) {
-        data = blob->bytes.c_str();
-        size = blob->bytes.size();
-        binary = true;
+        text = (made_[i] = "\\x" + hex_encode(blob->bytes)).c_str();
       }
-      data_.push_back(data);
-      sizes_.push_back(static_cast<int>(size));
-      formats_.push_back(binary ? 1 : 0);
+      texts_.push_back(text);
     }
   }
-  int count() const { return static_cast<int>(data_.size()); }
-  const char* const* data() const { return data_.data(); }
-  const int* sizes() const { return sizes_.data(); }
-  const int* formats() const { return formats_.data(); }
+  explicit Parameters(const std::vector<std::string>& values) {
+    for (const std::string& value : values) texts_.push_back(checked(value));
+  }
+  Parameters(const Parameters&) = delete;
+  Parameters& operator=(const Parameters&) = delete;
+  auto all() const { return pqxx::prepare::make_dynamic_params(texts_); }
 
  private:
-  std::vector<std::string> numbers_;
-  std::vector<const char*> data_;
-  std::vector<int> sizes_, formats_;
+  std::vector<std::string> made_;
+  std::vector<const char*> texts_;  // null: NULL
 };
 
 }  // namespace
@@ -136,46 +102,50 @@ std::string numbered_parameters(std::string_view statement) {
   return out;
 }
 
-void PgConnection::Closer::operator()(pg_conn* connection) const noexcept { PQfinish(connection); }
-void PgConnection::Closer::operator()(pg_result* result) const noexcept { PQclear(result); }
+/// One connection, and what is known of it.
+struct PgConnection::Session {
+  Session(const PgOptions& options, PgWatchdog& dog)
+      : link(options.conninfo, options.connect, options.statement), work(link), watch(dog, link.sock()) {}
 
-PgConnection::PgConnection(PgOptions options) : options_(std::move(options)) {}
+  struct Prepared {
+    std::string text;
+    std::string name;
+  };
+  void forget_prepared() {
+    by_text.clear();
+    newest_first.clear();
+  }
+
+  PgLink link;
+  pqxx::nontransaction work;
+  PgWatchdog::Watch watch;
+  std::list<Prepared> newest_first;
+  std::unordered_map<std::string_view, std::list<Prepared>::iterator> by_text;
+  std::uint64_t names = 0;
+};
+
+PgConnection::PgConnection(PgOptions options)
+    : options_(std::move(options)), watchdog_(options_.watchdog ? options_.watchdog : std::make_shared<PgWatchdog>()) {}
 PgConnection::~PgConnection() = default;
 
 void PgConnection::connect() {
-  const std::string wait = std::to_string((options_.connect.count() + 999) / 1000);
-  const std::string unsent = std::to_string(options_.statement.count());
-  // Later ones win: first what conninfo may change, then conninfo, then what we rely on.
-  const std::pair<const char*, const char*> parameters[] = {{"connect_timeout", wait.c_str()},
-                                                            {"keepalives", "1"},
-                                                            {"keepalives_idle", "10"},
-                                                            {"keepalives_interval", "5"},
-                                                            {"keepalives_count", "3"},
-                                                            {"tcp_user_timeout", unsent.c_str()},
-                                                            {"fallback_application_name", "parley"},
-                                                            {"dbname", options_.conninfo.c_str()},
-                                                            {"client_encoding", "UTF8"}};
-  std::vector<const char*> names, values;
-  for (const auto& [name, value] : parameters) {
-    names.push_back(name);
-    values.push_back(value);
+  if (was_connected_ && !options_.reconnects) throw PgError::lost("the connection was lost");
+  try {
+    session_ = std::make_unique<Session>(options_, *watchdog_);
+  } catch (const std::exception& error) {
+    throw PgError::lost(error.what());
   }
-  names.push_back(nullptr);
-  values.push_back(nullptr);
-  connection_.reset(PQconnectdbParams(names.data(), values.data(), 1));
-  if (!connection_ || PQstatus(connection_.get()) != CONNECTION_OK)
-    lose(connection_ ? PQerrorMessage(connection_.get()) : "out of memory");
-  PQsetNoticeProcessor(
-      connection_.get(), [](void*, const char*) {}, nullptr);
-  if (PQsetnonblocking(connection_.get(), 1) != 0) lose(PQerrorMessage(connection_.get()));
+  was_connected_ = true;
   const std::string limit = std::to_string(options_.statement.count());
-  std::string setup =
-      "set statement_timeout = " + limit + "; set idle_in_transaction_session_timeout = " + limit +
-      "; set timezone = 'UTC'; set bytea_output = hex; set standard_conforming_strings = on; set jit = off";
+  std::string setup = "set statement_timeout = " + limit + "; set idle_in_transaction_session_timeout = " + limit +
+                      "; set timezone = 'UTC'; set bytea_output = hex; set "
+                      "standard_conforming_strings = on; set jit = off";
   // Plans are kept for long. A month that was empty when its pages were planned must not be read as a whole later, and
   // the newest page of a long conversation must not begin with sorting all of it.
   if (options_.read_only)
-    setup += "; set default_transaction_read_only = on; set enable_seqscan = off; set enable_sort = off";
+    setup +=
+        "; set default_transaction_read_only = on; set enable_seqscan = "
+        "off; set enable_sort = off";
   try {
     simple(setup);
   } catch (...) {
@@ -185,82 +155,48 @@ void PgConnection::connect() {
 }
 
 void PgConnection::disconnect() noexcept {
-  by_text_.clear();
-  newest_first_.clear();
-  connection_.reset();
+  session_.reset();
   if (in_transaction_) lost_in_transaction_ = true;
   in_transaction_ = false;
 }
 
-void PgConnection::lose(std::string why) {
+void PgConnection::lose(const std::string& why, bool silent) {
+  session_->watch.cut();
   disconnect();
-  throw SqlError(SqlError::Kind::kBusy, "PostgreSQL: " + one_line(why));
+  throw PgError::lost(why, silent);
 }
 
 void PgConnection::require() {
-  if (lost_in_transaction_)
-    throw SqlError(SqlError::Kind::kBusy, "PostgreSQL: the connection was lost in the middle of the transaction");
-  if (!connection_) connect();
+  if (lost_in_transaction_) throw PgError::lost("the connection was lost in the middle of the transaction");
+  if (!session_) connect();
 }
 
-void PgConnection::throw_if_failed(const Answer& answer) {
-  const ExecStatusType status = PQresultStatus(answer.get());
-  if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_EMPTY_QUERY) return;
-  const char* state = PQresultErrorField(answer.get(), PG_DIAG_SQLSTATE);
-  const char* primary = PQresultErrorField(answer.get(), PG_DIAG_MESSAGE_PRIMARY);
-  if (PQstatus(connection_.get()) == CONNECTION_BAD) {
-    lose(primary ? std::string(primary) : PQerrorMessage(connection_.get()));
+template <class Work>
+auto PgConnection::guarded(Work work) -> decltype(work(std::declval<Session&>())) {
+  session_->watch.arm(Clock::now() + options_.statement + kSilence);
+  try {
+    auto done = work(*session_);
+    if (!session_->watch.disarm()) throw pqxx::broken_connection();
+    return done;
+  } catch (...) {
+    fail();
   }
-  if (!state) state = "?????";
-  // Without the detail, which quotes what was to be stored.
-  std::string text = one_line(primary ? primary : PQresultErrorMessage(answer.get()));
-  text += " (PostgreSQL " + std::string(state) + ")";
+}
+
+void PgConnection::fail() {
+  const bool silent = !session_->watch.disarm();
+  const std::string reason = session_->link.reason();
+  const PgError error = current_pg_error();
+  if (silent) lose("no answer within " + std::to_string((options_.statement + kSilence).count()) + " ms", true);
+  if (!session_->link.is_open()) lose(reason);
+  failed_ = true;
   // Its statements are unknown there (a pooler gave us another session), or their tables have changed.
-  if (std::strcmp(state, "26000") == 0 || std::strcmp(state, "0A000") == 0) {
-    by_text_.clear();
-    newest_first_.clear();
-  }
-  throw SqlError(kind_of(state), text);
+  if (error.sqlstate() == "26000" || error.sqlstate() == "0A000") session_->forget_prepared();
+  throw error;
 }
 
-/// Waits for all results of what was sent: the first failure, else the last one.
-PgConnection::Answer PgConnection::await(bool sent) {
-  PGconn* const connection = connection_.get();
-  if (!sent) lose(PQerrorMessage(connection));
-  const Clock::time_point deadline = Clock::now() + options_.statement + kSilence;
-  Answer kept;
-  bool failed = false;
-  for (;;) {
-    const int unsent = PQflush(connection);
-    if (unsent < 0) lose(PQerrorMessage(connection));
-    if (unsent == 0 && PQisBusy(connection) == 0) {
-      Answer next(PQgetResult(connection));
-      if (!next) break;
-      const ExecStatusType status = PQresultStatus(next.get());
-      const bool bad = status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY;
-      if (!failed) kept = std::move(next);
-      failed = failed || bad;
-      // Behind an end of the connection libpq may go on answering.
-      if (bad && PQstatus(connection) == CONNECTION_BAD) break;
-      continue;
-    }
-    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now()).count();
-    if (left <= 0) lose("no answer within " + std::to_string((options_.statement + kSilence).count()) + " ms");
-    pollfd waited{PQsocket(connection), static_cast<short>(unsent > 0 ? POLLIN | POLLOUT : POLLIN), 0};
-    if (::poll(&waited, 1, static_cast<int>(std::min<std::int64_t>(left, INT32_MAX))) <= 0) continue;
-    if ((waited.revents & ~POLLOUT) != 0 && PQconsumeInput(connection) == 0) {
-      if (PQisBusy(connection) == 0) continue;
-      if (failed) break;  // what the server said before it hung up tells more than that it did
-      lose(PQerrorMessage(connection));
-    }
-  }
-  if (!kept) lose("the server said nothing");
-  throw_if_failed(kept);
-  return kept;
-}
-
-PgConnection::Answer PgConnection::simple(const std::string& statements) {
-  return await(PQsendQuery(connection_.get(), statements.c_str()) == 1);
+void PgConnection::simple(const std::string& statements) {
+  guarded([&](Session& session) { return session.work.exec(statements); });
 }
 
 void PgConnection::execute(const std::string& statements) {
@@ -269,39 +205,85 @@ void PgConnection::execute(const std::string& statements) {
 }
 
 const std::string& PgConnection::prepared(std::string_view statement) {
-  if (auto found = by_text_.find(statement); found != by_text_.end()) {
-    newest_first_.splice(newest_first_.begin(), newest_first_, found->second);
+  Session& session = *session_;
+  if (const auto found = session.by_text.find(statement); found != session.by_text.end()) {
+    session.newest_first.splice(session.newest_first.begin(), session.newest_first, found->second);
     return found->second->name;
   }
-  if (newest_first_.size() >= kStatementsMax) {
-    simple("deallocate " + newest_first_.back().name);
-    by_text_.erase(newest_first_.back().text);
-    newest_first_.pop_back();
+  if (session.newest_first.size() >= kStatementsMax) {
+    const auto oldest = std::prev(session.newest_first.end());
+    guarded([&](Session& it) {
+      it.link.unprepare(oldest->name);
+      return true;
+    });
+    session.by_text.erase(oldest->text);
+    session.newest_first.erase(oldest);
   }
-  Prepared fresh{std::string(statement), "p" + std::to_string(++names_)};
-  await(PQsendPrepare(connection_.get(), fresh.name.c_str(), numbered_parameters(statement).c_str(), 0, nullptr) == 1);
-  newest_first_.push_front(std::move(fresh));
-  by_text_.emplace(newest_first_.front().text, newest_first_.begin());
-  return newest_first_.front().name;
+  const std::string name = "p" + std::to_string(++session.names);
+  guarded([&](Session& it) {
+    it.link.prepare(name, numbered_parameters(statement));
+    it.link.prepare_now(name);
+    return true;
+  });
+  session.newest_first.push_front({std::string(statement), name});
+  session.by_text.emplace(session.newest_first.front().text, session.newest_first.begin());
+  return session.newest_first.front().name;
 }
 
 std::vector<SqlRow> PgConnection::query(std::string_view statement, std::span<const SqlValue> values) {
   const Parameters parameters(values);
   require();
   const std::string& name = prepared(statement);
-  const Answer answer = await(PQsendQueryPrepared(connection_.get(), name.c_str(), parameters.count(),
-                                                  parameters.data(), parameters.sizes(), parameters.formats(), 0) == 1);
-  changes_ = std::strtoll(PQcmdTuples(answer.get()), nullptr, 10);
-  const int columns = PQnfields(answer.get());
+  const pqxx::result result =
+      guarded([&](Session& session) { return session.work.exec_prepared(name, parameters.all()); });
+  changes_ = static_cast<std::int64_t>(result.affected_rows());
+  std::vector<pqxx::oid> types;
+  for (pqxx::row_size_type column = 0; column < result.columns(); ++column) types.push_back(result.column_type(column));
   std::vector<SqlRow> rows;
-  rows.reserve(static_cast<std::size_t>(PQntuples(answer.get())));
-  for (int row = 0; row < PQntuples(answer.get()); ++row) {
+  rows.reserve(result.size());
+  for (const pqxx::row& row : result) {
     std::vector<SqlValue> fields;
-    fields.reserve(static_cast<std::size_t>(columns));
-    for (int column = 0; column < columns; ++column) fields.push_back(value_of(answer.get(), row, column));
+    fields.reserve(types.size());
+    for (pqxx::row_size_type column = 0; column < types.size(); ++column)
+      fields.push_back(value_of(row[column], types[column]));
     rows.emplace_back(std::move(fields));
   }
   return rows;
+}
+
+PgRows PgConnection::run(const std::string& statement, const std::vector<std::string>& values) {
+  const Parameters parameters(values);
+  require();
+  return PgRows(guarded([&](Session& session) {
+    return values.empty() ? session.work.exec(statement) : session.work.exec_params(statement, parameters.all());
+  }));
+}
+
+void PgConnection::copy_in(const std::string& statement, std::string_view data) {
+  require();
+  simple(statement);
+  for (; !data.empty(); data.remove_prefix(std::min(kCopyPiece, data.size()))) {
+    guarded([&](Session& session) {
+      session.link.copy_put(data.substr(0, kCopyPiece));
+      return true;
+    });
+  }
+  guarded([](Session& session) { return session.link.copy_end(); });
+}
+
+std::uint64_t PgConnection::copy_to(const std::string& out, PgConnection& to, const std::string& in) {
+  require();
+  to.require();
+  simple(out);
+  to.simple(in);
+  std::string piece;
+  while (guarded([&](Session& session) { return session.link.copy_next(piece); })) {
+    to.guarded([&](Session& session) {
+      session.link.copy_put(piece);
+      return true;
+    });
+  }
+  return to.guarded([](Session& session) { return session.link.copy_end(); });
 }
 
 void PgConnection::begin() {
@@ -309,21 +291,21 @@ void PgConnection::begin() {
   require();
   simple(options_.read_only ? "begin isolation level repeatable read read only" : "begin");
   in_transaction_ = true;
+  failed_ = false;
 }
 
 void PgConnection::commit() {
   require();
-  const Answer answer = simple("commit");
+  // PostgreSQL would answer with the rollback, and no error.
+  if (failed_) throw PgError("25P02", "the transaction was rolled back by an earlier failure");
+  simple("commit");
   in_transaction_ = false;
-  // PostgreSQL answers the commit of a failed transaction with its rollback, and no error.
-  if (std::strcmp(PQcmdStatus(answer.get()), "COMMIT") != 0)
-    throw SqlError(SqlError::Kind::kOther, "the transaction was rolled back by an earlier failure");
 }
 
 void PgConnection::rollback() noexcept {
   try {
-    if (connection_ && in_transaction_) simple("rollback");
-  } catch (const SqlError&) {
+    if (session_ && in_transaction_) simple("rollback");
+  } catch (const std::exception&) {
     disconnect();  // which ends the transaction too
   }
   in_transaction_ = lost_in_transaction_ = false;

@@ -8,8 +8,9 @@
 
 namespace parley::store {
 
-PgWorkers::PgWorkers(const PostgresDatabaseOptions& options, bool write, unsigned threads)
-    : options_(options), write_(write), troubles_(threads) {
+PgWorkers::PgWorkers(const PostgresDatabaseOptions& options, std::shared_ptr<PgWatchdog> watchdog, bool write,
+                     unsigned threads)
+    : options_(options), watchdog_(std::move(watchdog)), write_(write), troubles_(threads) {
   for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this, i] { loop(i); });
 }
 
@@ -58,6 +59,7 @@ void PgWorkers::loop(std::size_t number) {
   how.read_only = !write_;
   how.connect = options_.connect;
   how.statement = options_.statement;
+  how.watchdog = watchdog_;
   Link link{PgConnection(how), number};
   Waiting waiting;
   probe(link);
@@ -94,9 +96,10 @@ std::optional<Error> PgWorkers::begin(Link& link) {
       link.delay = std::chrono::milliseconds(0);
       note(link, {});
       return std::nullopt;
-    } catch (const SqlError& error) {
-      // It may have died unnoticed while idle. Nothing was done on it yet, so a new one can do it.
-      if (old && !connection.connected()) continue;
+    } catch (const PgError& error) {
+      // It may have died unnoticed while idle. Nothing was done on it yet, so a new one can do it; unless it cost all
+      // the time that there is.
+      if (old && !connection.connected() && !error.too_slow()) continue;
       note(link, error.what());
       if (!connection.connected()) {
         link.delay = std::clamp(link.delay * 2, options_.retry_min, options_.retry_max);

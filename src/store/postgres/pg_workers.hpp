@@ -17,7 +17,7 @@ namespace parley::store {
 class PgWorkers {
  public:
   using Job = PostgresDatabase::Job;
-  PgWorkers(const PostgresDatabaseOptions& options, bool write, unsigned threads);
+  PgWorkers(const PostgresDatabaseOptions& options, std::shared_ptr<PgWatchdog> watchdog, bool write, unsigned threads);
   ~PgWorkers() { stop(); }
   /// Any thread. False if the queue is full or this is closed.
   bool enqueue(std::unique_ptr<Job> job);
@@ -46,6 +46,7 @@ class PgWorkers {
   void note(Link& link, std::string reason);
 
   const PostgresDatabaseOptions options_;
+  const std::shared_ptr<PgWatchdog> watchdog_;
   const bool write_;
   mutable std::mutex mutex_;  // leaf lock: guards all below
   std::condition_variable ready_;

@@ -7,8 +7,9 @@ namespace {
 
 class Impl final : public PostgresDatabase {
  public:
-  explicit Impl(const PostgresDatabaseOptions& options)
-      : writer_(options, true, 1), readers_(options, false, options.readers) {}
+  explicit Impl(const PostgresDatabaseOptions& options) : Impl(options, std::make_shared<PgWatchdog>()) {}
+  Impl(const PostgresDatabaseOptions& options, const std::shared_ptr<PgWatchdog>& watchdog)
+      : writer_(options, watchdog, true, 1), readers_(options, watchdog, false, options.readers) {}
   ~Impl() override { stop(); }
 
   Health health() const override {

@@ -12,8 +12,8 @@ struct PostgresDatabaseOptions {
   unsigned readers = 2;
   std::size_t queue_max = 16384;               ///< jobs that wait for a reader, and for the writer
   std::chrono::milliseconds patience{10'000};  ///< a job that waited longer fails
-  std::chrono::milliseconds connect{5000};
-  std::chrono::milliseconds statement{10'000};
+  std::chrono::milliseconds connect{4000};
+  std::chrono::milliseconds statement{6000};
   std::chrono::milliseconds retry_min{100}, retry_max{2000};  ///< between two attempts to connect
   std::chrono::milliseconds probe{2000};                      ///< idle connections are tried this often
 };

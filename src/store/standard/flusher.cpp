@@ -15,11 +15,12 @@
 #include "parley/base/clock.hpp"
 #include "parley/base/fault_point.hpp"
 #include "parley/obs/log.hpp"
+#include "postgres/pg_bulk.hpp"
+#include "postgres/pg_connection.hpp"
 #include "redis/blocking_client.hpp"
 #include "redis/functions.hpp"
 #include "standard/flusher_batch.hpp"
 #include "standard/flusher_entry.hpp"
-#include "standard/flusher_postgres.hpp"
 
 namespace parley::store::standard {
 namespace {
@@ -29,7 +30,6 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kReadCountMax = 256;  // log entries of one XRANGE
 constexpr auto kRedisConnect = 2000ms, kRedisAnswer = 5000ms;
-constexpr auto kPostgresAnswer = 30s;
 constexpr auto kUpkeepEvery = 1s;
 constexpr auto kSweepEvery = 60s;
 constexpr std::int64_t kSweepRows = 2000;
@@ -55,6 +55,14 @@ std::uint64_t fence_of(std::string_view owner) {
 class RedisRefused : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
+
+PgOptions connection_options(const FlusherOptions& options, std::shared_ptr<PgWatchdog> watchdog) {
+  PgOptions how;
+  how.conninfo = options.postgres;
+  how.statement = options.statement;
+  how.watchdog = std::move(watchdog);
+  return how;
+}
 
 struct Shard {
   Shard(unsigned n, std::string_view prefix) : number(n), keys(prefix, n) {}
@@ -88,7 +96,7 @@ struct Flusher::Impl {
       : options(std::move(o)),
         on_archived(std::move(handler)),
         redis(options.endpoint, kRedisConnect, kRedisAnswer),
-        postgres(options.postgres, kPostgresAnswer, [this] { return past_deadline(); }) {
+        postgres(connection_options(options, watchdog)) {
     for (unsigned i = 0; i < options.shards; ++i) shards.emplace_back(i, options.prefix);
   }
 
@@ -124,7 +132,8 @@ struct Flusher::Impl {
   const FlusherOptions options;
   const OnArchived on_archived;
   redis::BlockingClient redis;
-  PgSession postgres;
+  const std::shared_ptr<PgWatchdog> watchdog = std::make_shared<PgWatchdog>();
+  PgConnection postgres;
   std::thread thread;
 
   // The flusher's thread only.
@@ -246,11 +255,10 @@ bool Flusher::Impl::turn() {
 }
 
 void Flusher::Impl::connect() {
-  if (!postgres.connected()) postgres.connect();
   if (!claimed) claim();
   for (Shard& shard : shards) {
-    const PgRows row = postgres.query("select incarnation, counter, owner from flush_progress where shard = $1",
-                                      {std::to_string(shard.number)});
+    const PgRows row = postgres.run("select incarnation, counter, owner from flush_progress where shard = $1",
+                                    {std::to_string(shard.number)});
     if (row.size() != 1 || row.text(0, 2) != options.owner_token)
       throw Fenced("another flusher (" + std::string(row.size() == 1 ? row.text(0, 2) : "none") + ") took over");
     const Position now{row.u64(0, 0), row.u64(0, 1)};
@@ -266,19 +274,18 @@ void Flusher::Impl::claim() {
   PgTransaction change(postgres);
   for (Shard& shard : shards) {
     const std::string number = std::to_string(shard.number);
-    postgres.query(
+    postgres.run(
         "insert into flush_progress (shard, incarnation, counter, owner, updated_ns) values ($1, 0, 0, '', 0) on "
         "conflict (shard) do nothing",
         {number});
     const PgRows row =
-        postgres.query("select owner, incarnation, counter from flush_progress where shard = $1 for update", {number});
+        postgres.run("select owner, incarnation, counter from flush_progress where shard = $1 for update", {number});
     if (fence_of(row.text(0, 0)) > fence_of(options.owner_token))
       throw Fenced("a newer flusher (" + std::string(row.text(0, 0)) + ") is at work");
     shard.at = {row.u64(0, 1), row.u64(0, 2)};
     if (PARLEY_BROKEN("flush_from_end")) start_at_end(shard);
-    postgres.query(
-        "update flush_progress set owner = $1, incarnation = $2, counter = $3 where shard = $4",
-        {options.owner_token, std::to_string(shard.at.incarnation), std::to_string(shard.at.counter), number});
+    postgres.run("update flush_progress set owner = $1, incarnation = $2, counter = $3 where shard = $4",
+                 {options.owner_token, std::to_string(shard.at.incarnation), std::to_string(shard.at.counter), number});
     // What an earlier run flushed is kept as long as if it had been flushed now.
     shard.flushed.assign(1, {Clock::now(), shard.at});
   }
@@ -348,7 +355,7 @@ void Flusher::Impl::archive(Shard& shard, std::span<FlushEntry> entries) {
   try {
     return commit(shard, entries);
   } catch (const PgError& error) {
-    if (error.kind != PgError::Kind::kData) throw;
+    if (!error.refuses_data()) throw;
     why = error.what();
   }
   failed();
@@ -387,7 +394,7 @@ void Flusher::Impl::isolate(Shard& shard, FlushEntry& entry, const std::string& 
   try {
     commit(shard, {&entry, 1});
   } catch (const PgError& error) {
-    if (error.kind != PgError::Kind::kData) throw;
+    if (!error.refuses_data()) throw;
     throw ShardStopped("PostgreSQL refuses journal entry " + entry.id() + ": " + error.what());
   }
   dead_letters.fetch_add(dead, std::memory_order_relaxed);
@@ -399,7 +406,7 @@ void Flusher::Impl::find_dead(std::span<FlushItem> suspects) {
   try {
     return FlushBatch::probe(postgres, suspects);
   } catch (const PgError& error) {
-    if (error.kind != PgError::Kind::kData) throw;
+    if (!error.refuses_data()) throw;
     if (suspects.size() == 1) {
       suspects[0].dead = error.what();
       return;
@@ -420,7 +427,7 @@ void Flusher::Impl::make_months(std::span<const FlushEntry> entries) {
 void Flusher::Impl::make_month(std::int64_t ts_ns) {
   const std::int64_t month = month_of(ts_ns);
   if (months.contains(month)) return;
-  postgres.query("select ensure_month($1)", {std::to_string(ts_ns)});
+  postgres.run("select ensure_month($1)", {std::to_string(ts_ns)});
   months.insert(month);
 }
 
@@ -442,7 +449,7 @@ void Flusher::Impl::trim_old(Shard& shard) {
 void Flusher::Impl::upkeep() {
   upkeep_due = Clock::now() + kUpkeepEvery;
   for (Shard& shard : shards) measure(shard);
-  const PgRows waiting = postgres.query("select count(*) from dead_letter where state = 0");
+  const PgRows waiting = postgres.run("select count(*) from dead_letter where state = 0");
   dead_letters = waiting.u64(0, 0);
   make_month(wall_ns() + kMonthAheadNs);
   if (Clock::now() >= sweep_due) sweep_senders();
@@ -487,11 +494,11 @@ void Flusher::Impl::watch_backlog() {
 void Flusher::Impl::sweep_senders() {
   sweep_due = Clock::now() + kSweepEvery;
   const std::string from = std::to_string(sweep_from);
-  const PgRows last = postgres.query("select conv from sender_state where conv > $1 order by conv limit 1 offset $2",
-                                     {from, std::to_string(kSweepRows)});
+  const PgRows last = postgres.run("select conv from sender_state where conv > $1 order by conv limit 1 offset $2",
+                                   {from, std::to_string(kSweepRows)});
   const std::int64_t upto = last.size() == 1 ? last.i64(0, 0) : INT64_MAX;
-  postgres.query("delete from sender_state where conv > $1 and conv <= $2 and last_used_ns < $3",
-                 {from, std::to_string(upto), std::to_string(wall_ns() - kSenderLifeNs)});
+  postgres.run("delete from sender_state where conv > $1 and conv <= $2 and last_used_ns < $3",
+               {from, std::to_string(upto), std::to_string(wall_ns() - kSenderLifeNs)});
   sweep_from = upto == INT64_MAX ? 0 : upto;
 }
 
@@ -522,6 +529,7 @@ void Flusher::start() {
 void Flusher::stop() {
   if (!impl_->thread.joinable()) return;
   impl_->stop_deadline = Clock::now() + impl_->options.drain;
+  impl_->watchdog->end_by(impl_->stop_deadline);
   {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
@@ -549,7 +557,7 @@ std::string Flusher::trouble() const {
   for (const std::string* why : {&impl_->fenced_why, &impl_->stopped_why}) {
     if (!why->empty()) return *why;
   }
-  if (!impl_->postgres_down.empty()) return "PostgreSQL: " + impl_->postgres_down;
+  if (!impl_->postgres_down.empty()) return impl_->postgres_down;
   if (!impl_->redis_down.empty()) return "Redis: " + impl_->redis_down;
   return {};
 }

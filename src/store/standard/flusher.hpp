@@ -27,6 +27,7 @@ struct FlusherOptions {
   std::chrono::seconds keep_in_log{10};                       ///< how long flushed entries stay in the journal
   std::chrono::milliseconds idle_wait{50};                    ///< between rounds when there is little to flush
   std::chrono::milliseconds retry_min{200}, retry_max{2000};  ///< between attempts while Redis or PostgreSQL is down
+  std::chrono::milliseconds statement{6000};                  ///< PostgreSQL's time for one, as of PgOptions
   std::chrono::milliseconds drain{5000};                      ///< longest time stop() goes on flushing
 };
 

@@ -43,7 +43,7 @@ std::string place_text(ConversationId conv, std::uint64_t seq) {
 
 }  // namespace
 
-FlushBatch::FlushBatch(PgSession& session, unsigned shard, const std::string& owner, Position from)
+FlushBatch::FlushBatch(PgConnection& session, unsigned shard, const std::string& owner, Position from)
     : session_(session), shard_(shard), owner_(owner), from_(from), to_(from) {}
 
 void FlushBatch::write(std::span<const FlushEntry> entries) {
@@ -76,8 +76,8 @@ Flusher::Heads FlushBatch::heads() const {
 }
 
 void FlushBatch::lock_position() {
-  const PgRows row = session_.query(
-      "select incarnation, counter, owner from flush_progress where shard = $1 for update", {std::to_string(shard_)});
+  const PgRows row = session_.run("select incarnation, counter, owner from flush_progress where shard = $1 for update",
+                                  {std::to_string(shard_)});
   if (row.size() != 1) throw ShardStopped("flush_progress has no row for it");
   if (row.text(0, 2) != owner_) throw Fenced("another flusher (" + std::string(row.text(0, 2)) + ") took over");
   if (Position{row.u64(0, 0), row.u64(0, 1)} != from_) throw PositionMoved("the position is another one");
@@ -96,7 +96,7 @@ void FlushBatch::load_conversations(std::span<const FlushEntry> entries) {
   if (conversations_.empty()) return;
   PgArray ids;
   for (const auto& [id, conversation] : conversations_) ids.add(id.value);
-  const PgRows rows = session_.query(
+  const PgRows rows = session_.run(
       "select id, tenant_id, channel_id, visitor_id, number, epoch, status, claim, assignee, head, public_head, "
       "last_pos, created_ns, last_ts_ns, last_text_seq, last_from, preview, waiting_since, first_response_at, "
       "closed_ns, closed_by_kind, closed_by_id, closed_reason, archived_seq, applied_pos from conversation where id = "
@@ -247,7 +247,7 @@ void FlushBatch::compare_repeated() {
     seqs.add(place.second);
   }
   if (missing.empty()) return;
-  const PgRows rows = session_.query(
+  const PgRows rows = session_.run(
       "select m.conv, m.seq, m.principal_kind, m.principal_id, m.dev, m.n, m.hash from message m join "
       "unnest($1::bigint[], $2::bigint[]) as k (conv, seq) on m.conv = k.conv and m.seq = k.seq",
       {convs.finish(), seqs.finish()});
@@ -286,7 +286,7 @@ void FlushBatch::load_rows(const std::vector<Place>& places) {
     convs.add(place.first.value);
     seqs.add(place.second);
   }
-  const PgRows rows = session_.query(
+  const PgRows rows = session_.run(
       "select m.conv, m.seq, m.ts_ns, m.tenant_id, m.rev, m.flags, m.body, m.sealed, m.key_id, m.codec from message m "
       "join unnest($1::bigint[], $2::bigint[]) as k (conv, seq) on m.conv = k.conv and m.seq = k.seq",
       {convs.finish(), seqs.finish()});
@@ -374,7 +374,7 @@ void FlushBatch::copy_rows() {
   session_.copy_in(kCopyMessages, out.finish());
 }
 
-void FlushBatch::probe(PgSession& session, std::span<const FlushItem> items) {
+void FlushBatch::probe(PgConnection& session, std::span<const FlushItem> items) {
   CopyRows out;
   for (const FlushItem& item : items) {
     if (item.result.seq == 0) continue;
@@ -412,7 +412,7 @@ void FlushBatch::write_changed_rows() {
     add_content(bodies, sealed, row.content.json, row.content.sealed);
   }
   if (count == 0) return;
-  const PgRows done = session_.query(
+  const PgRows done = session_.run(
       "update message m set rev = u.rev, flags = u.flags, erased_at = u.erased, key_id = u.key_id, codec = u.codec, "
       "body = u.body::jsonb, sealed = u.sealed from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], "
       "$5::integer[], $6::bigint[], $7::bigint[], $8::smallint[], $9::text[], $10::bytea[]) as u (conv, seq, ts_ns, "
@@ -435,7 +435,7 @@ void FlushBatch::write_originals() {
     codecs.add(std::int64_t{original.content.codec});
     add_content(bodies, sealed, original.content.json, original.content.sealed);
   }
-  session_.query(
+  session_.run(
       "insert into message_original (conv, seq, replaced_by, tenant_id, replaced_ns, key_id, codec, body, sealed) "
       "select conv, seq, by, tenant, at, key_id, codec, body::jsonb, sealed from unnest($1::bigint[], $2::bigint[], "
       "$3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::smallint[], $8::text[], $9::bytea[]) as u (conv, "
@@ -524,12 +524,12 @@ void FlushBatch::write_conversations() {
   if (updated.count() > 0) {
     static const std::string statement =
         std::string(kUpdateConversations) + kUnnestConversations + " where c.id = u.id and c.archived_seq = u.was";
-    if (session_.query(statement.c_str(), updated.finish()).affected() != updated.count())
+    if (session_.run(statement, updated.finish()).affected() != updated.count())
       throw Fenced("conversations were archived by somebody else");
   }
   if (inserted.count() > 0) {
     static const std::string statement = std::string(kInsertConversations) + kUnnestConversations;
-    session_.query(statement.c_str(), inserted.finish());
+    session_.run(statement, inserted.finish());
   }
 }
 
@@ -539,7 +539,7 @@ void FlushBatch::load_senders() {
     if (senders_.try_emplace(answer.sender, Sender{{}, answer.tenant}).second) convs.insert(answer.sender.first);
   }
   if (senders_.empty()) return;
-  const PgRows rows = session_.query(
+  const PgRows rows = session_.run(
       "select conv, principal_kind, principal_id, dev, results from sender_state where conv = any($1::bigint[])",
       {array_of(convs)});
   for (int i = 0; i < rows.size(); ++i) {
@@ -568,7 +568,7 @@ void FlushBatch::write_senders() {
     encode_results(sender.state, encoded);
     results.add_bytes(encoded);
   }
-  session_.query(
+  session_.run(
       "insert into sender_state (conv, principal_kind, principal_id, dev, tenant_id, last_used_ns, results) select * "
       "from unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bytea[], $5::bigint[], $6::bigint[], $7::bytea[]) on "
       "conflict (conv, principal_kind, principal_id, dev) do update set last_used_ns = excluded.last_used_ns, results "
@@ -594,7 +594,7 @@ void FlushBatch::write_counters(std::span<const FlushEntry> entries) {
     tenants.add(tenant.value);
     values.add(value);
   }
-  session_.query(
+  session_.run(
       "insert into tenant_counter (tenant_id, name, value) select tenant, 'conversation', value from "
       "unnest($1::bigint[], $2::bigint[]) as u (tenant, value) on conflict (tenant_id, name) do update set value = "
       "greatest(tenant_counter.value, excluded.value)",
@@ -608,7 +608,7 @@ void FlushBatch::write_dead_letters() {
     protocol::append_pack(pack, &letter.item->pack, 1);
     PgArray bytes;
     bytes.add_bytes(pack);
-    session_.query(
+    session_.run(
         "insert into dead_letter (shard, counter, idx, conv, seq, reason, item, created_ns) values ($1, $2, $3, $4, "
         "$5, $6, ($7::bytea[])[1], $8) on conflict (shard, counter, idx) do nothing",
         {std::to_string(shard_), str(letter.counter), std::to_string(letter.item->index),
@@ -618,7 +618,7 @@ void FlushBatch::write_dead_letters() {
 }
 
 void FlushBatch::move_position() {
-  const PgRows moved = session_.query(
+  const PgRows moved = session_.run(
       "update flush_progress set incarnation = $1, counter = $2, updated_ns = $3 where shard = $4 and incarnation = $5 "
       "and counter = $6 and owner = $7",
       {str(to_.incarnation), str(to_.counter), std::to_string(wall_ns()), std::to_string(shard_),

@@ -13,9 +13,10 @@
 #include "message_facts.hpp"
 #include "parley/domain/sender.hpp"
 #include "parley/protocol/pack.hpp"
+#include "postgres/pg_bulk.hpp"
+#include "postgres/pg_connection.hpp"
 #include "standard/flusher.hpp"
 #include "standard/flusher_entry.hpp"
-#include "standard/flusher_postgres.hpp"
 
 namespace parley::store::standard {
 
@@ -41,8 +42,8 @@ struct Position {
 /// Archives entries of one shard in one transaction, all of them or none. Use it once.
 class FlushBatch {
  public:
-  FlushBatch(PgSession& session, unsigned shard, const std::string& owner, Position from);
-  /// Everything but the commit, in the transaction that is open. Throws PgError (kData: an item is refused),
+  FlushBatch(PgConnection& session, unsigned shard, const std::string& owner, Position from);
+  /// Everything but the commit, in the transaction that is open. Throws PgError (refuses_data(): an item is refused),
   /// ShardStopped, Fenced, PositionMoved. `entries` follow `from` and are not empty.
   void write(std::span<const FlushEntry> entries);
 
@@ -50,8 +51,9 @@ class FlushBatch {
   Flusher::Heads heads() const;
   std::uint64_t items() const noexcept { return items_; }
 
-  /// Whether PostgreSQL takes these items, in a transaction that is rolled back. Throws PgError with kData if not.
-  static void probe(PgSession& session, std::span<const FlushItem> items);
+  /// Whether PostgreSQL takes these items, in a transaction that is rolled back. Throws PgError with refuses_data() if
+  /// not.
+  static void probe(PgConnection& session, std::span<const FlushItem> items);
 
  private:
   /// The body of an entry, or what encryption made of it.
@@ -119,7 +121,7 @@ class FlushBatch {
   static Content content_of(const FlushItem& item);
   static void copy_row(CopyRows& out, const FlushItem& item, const Row& row);
 
-  PgSession& session_;
+  PgConnection& session_;
   const unsigned shard_;
   const std::string& owner_;
   const Position from_;

@@ -8,14 +8,15 @@
 #include <thread>
 #include <utility>
 
+#include "bigrams.hpp"
 #include "message_facts.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "parley/protocol/types.hpp"
+#include "postgres/pg_bulk.hpp"
+#include "postgres/pg_connection.hpp"
 #include "redis/functions.hpp"
-#include "bigrams.hpp"
 #include "standard/dead_letters.hpp"
-#include "standard/flusher_postgres.hpp"
 #include "standard/search.hpp"
 
 namespace parley::store::standard {
@@ -24,10 +25,16 @@ namespace {
 using namespace std::chrono_literals;
 using protocol::EntryType;
 
-constexpr auto kAnswer = 30s;
 constexpr std::size_t kRows = redis::kBatchItemsMax + 904;  // at least one whole entry of the journal
 constexpr const char* kCopy =
     "copy message_search (tenant_id, conv, seq, pos, ts_ns, tokens) from stdin (format binary)";
+
+PgOptions connection_options(const SearchReaderOptions& options, std::shared_ptr<PgWatchdog> watchdog) {
+  PgOptions how;
+  how.conninfo = options.postgres;
+  how.watchdog = std::move(watchdog);
+  return how;
+}
 
 bool has_words(EntryType kind) { return kind == EntryType::kText || kind == EntryType::kNote; }
 bool changes_another(EntryType kind) { return kind == EntryType::kEdit || kind == EntryType::kRecall; }
@@ -54,7 +61,7 @@ class IndexRows {
     ++count_;
   }
   bool contains(const Place& place) const { return places_.contains(place); }
-  void write(PgSession& session) {
+  void write(PgConnection& session) {
     if (count_ > 0) session.copy_in(kCopy, copy_.finish());
   }
 
@@ -67,8 +74,7 @@ class IndexRows {
 }  // namespace
 
 struct SearchReader::Impl {
-  explicit Impl(SearchReaderOptions o)
-      : options(std::move(o)), postgres(options.postgres, kAnswer, [this] { return stopping.load(); }) {}
+  explicit Impl(SearchReaderOptions o) : options(std::move(o)), postgres(connection_options(options, watchdog)) {}
 
   void loop();
   bool turn();
@@ -77,7 +83,8 @@ struct SearchReader::Impl {
   void set_trouble(const std::string& why);
 
   const SearchReaderOptions options;
-  PgSession postgres;
+  const std::shared_ptr<PgWatchdog> watchdog = std::make_shared<PgWatchdog>();
+  PgConnection postgres;
   std::thread thread;
   std::chrono::milliseconds retry{0};
   std::atomic<bool> stopping{false};
@@ -114,7 +121,7 @@ void SearchReader::Impl::loop() {
       good = true;
       retry = 0ms;
       set_trouble({});
-    } catch (const PgError& error) {
+    } catch (const SqlError& error) {
       if (stopping) break;
       failures.fetch_add(1, std::memory_order_relaxed);
       set_trouble(error.what());
@@ -133,7 +140,6 @@ void SearchReader::Impl::loop() {
 }
 
 bool SearchReader::Impl::turn() {
-  if (!postgres.connected()) postgres.connect();
   bool more = false;
   oldest_of_turn = 0;
   for (unsigned shard = 0; shard < options.shards && !stopping; ++shard) more |= index_shard(shard);
@@ -145,7 +151,7 @@ bool SearchReader::Impl::turn() {
 /// order, so nothing can appear below flush_progress later.
 bool SearchReader::Impl::index_shard(unsigned shard) {
   const std::string number = std::to_string(shard);
-  const PgRows seen = postgres.query(
+  const PgRows seen = postgres.run(
       "select f.counter, f.incarnation, coalesce(s.counter, -1) from flush_progress f left join search_progress s on "
       "s.shard = f.shard where f.shard = $1",
       {number});
@@ -155,8 +161,8 @@ bool SearchReader::Impl::index_shard(unsigned shard) {
   const std::int64_t from = seen.i64(0, 2);
 
   PgTransaction change(postgres);
-  postgres.query("set transaction isolation level repeatable read");
-  const PgRows rows = postgres.query(
+  postgres.run("set transaction isolation level repeatable read");
+  const PgRows rows = postgres.run(
       "select pos, tenant_id, conv, seq, ts_ns, kind, flags, body->>'text', body->>'target' from message where pos >= "
       "$1 and pos < $2 and (pos >> 12) % $3 = $4 order by pos limit $5",
       {std::to_string(redis::position(static_cast<std::uint64_t>(from + 1), 0)),
@@ -182,12 +188,12 @@ bool SearchReader::Impl::index_shard(unsigned shard) {
   }
   reindex(index, targets);
   index.write(postgres);
-  const PgRows moved = postgres.query(
+  const PgRows moved = postgres.run(
       "insert into search_progress as s (shard, incarnation, counter, updated_ns) values ($1, $2, $3, $4) on conflict "
       "(shard) do update set incarnation = excluded.incarnation, counter = excluded.counter, updated_ns = "
       "excluded.updated_ns where s.counter = $5",
       {number, std::to_string(seen.u64(0, 1)), std::to_string(upto), std::to_string(wall_ns()), std::to_string(from)});
-  if (moved.affected() != 1) throw PgError(PgError::Kind::kOther, "another search reader is at work");
+  if (moved.affected() != 1) throw SqlError(SqlError::Kind::kBusy, "another search reader is at work");
   change.commit();
   indexed.fetch_add(static_cast<std::uint64_t>(count), std::memory_order_relaxed);
   return more;
@@ -205,12 +211,12 @@ void SearchReader::Impl::reindex(IndexRows& index, const std::vector<IndexRows::
   }
   if (count == 0) return;
   const std::vector<std::string> places = {convs.finish(), seqs.finish()};
-  postgres.query(
+  postgres.run(
       "delete from message_search s using unnest($1::bigint[], $2::bigint[]) as k (conv, seq) where s.conv = k.conv "
       "and "
       "s.seq = k.seq",
       places);
-  const PgRows rows = postgres.query(
+  const PgRows rows = postgres.run(
       "select m.pos, m.tenant_id, m.conv, m.seq, m.ts_ns, m.kind, m.flags, m.body->>'text' from message m join "
       "unnest($1::bigint[], $2::bigint[]) as k (conv, seq) on m.conv = k.conv and m.seq = k.seq",
       places);
@@ -233,6 +239,7 @@ void SearchReader::stop() {
     std::lock_guard lock(impl_->mutex);
     impl_->stopping = true;
   }
+  impl_->watchdog->end_by(PgWatchdog::Clock::now());
   impl_->wake.notify_all();
   impl_->thread.join();
 }
