@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <future>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -75,15 +76,18 @@ class Load {
         item.change.status = protocol::Status::kWaiting;
       }
     }
-    const bool taken = journal_.submit(std::move(batch), [this, begin](std::vector<Appended> answers) {
-      latencies_us_.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
-      for (const Appended& answer : answers) {
-        if (answer.code != Code::kOk) {
-          std::fprintf(stderr, "refused: code %d\n", static_cast<int>(answer.code));
+    left_ = batch.size();
+    const bool taken = journal_.submit(std::move(batch), [this, begin](std::span<Journal::Answer> answers) {
+      for (const Journal::Answer& answer : answers) {
+        if (answer.result.code != Code::kOk) {
+          std::fprintf(stderr, "refused: code %d\n", static_cast<int>(answer.result.code));
           std::exit(1);
         }
       }
       stored_ += answers.size();
+      left_ -= answers.size();
+      if (left_ > 0) return;
+      latencies_us_.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begin).count());
       next();
     });
     if (!taken) std::exit(1);
@@ -94,7 +98,7 @@ class Load {
   std::vector<std::uint64_t> n_;
   std::vector<double> latencies_us_;
   std::uint64_t count_ = 0, stored_ = 0;
-  std::size_t size_ = 0;
+  std::size_t size_ = 0, left_ = 0;
   Clock::time_point end_;
   std::promise<void>* done_ = nullptr;
 };

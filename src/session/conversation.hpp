@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "journal_batcher.hpp"
 #include "parley/domain/conversation.hpp"
 #include "parley/domain/sender.hpp"
 #include "parley/store/journal.hpp"
@@ -56,9 +57,8 @@ struct Conversation {
   std::unordered_map<domain::SenderKey, Sender, domain::SenderKeyHash> senders;
   std::unordered_map<Principal, tenant::TokenBucket>
       buckets;                          ///< by person, since anybody may claim any number of devs
-  std::size_t in_flight = 0;            ///< over all senders
-  std::size_t changing = 0;             ///< of these: those that change status, owner or claim
-  std::uint64_t handed_over = 0;        ///< counts what went to the journal
+  AppendOrder appends;                  ///< over all senders
+  std::size_t changing = 0;             ///< of those in flight: that change status, owner or claim
   std::size_t readers = 0;              ///< catch-ups and pages that wait for the store
   std::deque<store::StoredEntry> tail;  ///< newest entries, without a gap up to meta.head
   std::size_t tail_bytes = 0;
@@ -67,7 +67,7 @@ struct Conversation {
   std::vector<std::pair<SessionKey, std::uint64_t>>
       awaiting_stable;     ///< who sent what is not archived yet, up to where
   std::uint64_t used = 0;  ///< when it was last used, in uses
-  bool busy() const { return loading || in_flight > 0 || readers > 0 || !members.empty(); }
+  bool busy() const { return loading || appends.in_flight() > 0 || readers > 0 || !members.empty(); }
 };
 
 }  // namespace parley::session

@@ -180,6 +180,8 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
     }
     if (r.n > sender.next_n()) return not_now(r, Code::kOutOfOrder, 0, sender.next_n());
   }
+  // Nothing is decided on top of what the journal did not take.
+  if (c.appends.refused()) return not_now(r, Code::kBusy, kRetryMs);
   if (sender.in_flight.size() >= protocol::kInFlightMax) return not_now(r, Code::kRate, kInFlightRetryMs);
   if (!target) {  // with a target it was here before
     if (const auto wait = over_quota(c, r)) return not_now(r, Code::kRate, static_cast<std::uint32_t>(wait->count()));
@@ -205,7 +207,7 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
     }
     target = *in_tail;
   }
-  if (changes_entry && c.in_flight > 0) {
+  if (changes_entry && c.appends.in_flight() > 0) {
     for (const auto& [other, at] : c.senders) {
       for (const InFlight& flight : at.in_flight) target->recalled = target->recalled || flight.recalls == r.target;
     }
@@ -378,11 +380,10 @@ void Home::answer_known(Conversation& c, const SendRequest& r, const domain::Sen
 
 void Home::append(Conversation& c, Sender& sender, InFlight flight, store::Append item,
                   std::shared_ptr<Pending> pending) {
-  ++c.in_flight;
   if (flight.changes()) ++c.changing;
-  flight.order = ++c.handed_over;
+  flight.order = c.appends.handed_over() + 1;
   sender.in_flight.push_back(std::move(flight));
-  batcher_.add(std::move(item),
+  batcher_.add(c.appends, std::move(item),
                [this, pending = std::move(pending)](const store::Appended& result) { appended(*pending, result); });
 }
 

@@ -26,7 +26,6 @@ constexpr std::size_t kTailBytes = 65536;
 
 void Home::appended(const Pending& p, const store::Appended& result) {
   Conversation& c = *conversations_.find(p.item.conv)->second;  // busy while something is in flight, so it is here
-  --c.in_flight;
   Sender& sender = c.senders[{p.item.principal, p.item.dev}];
   InFlight flight;
   if (!sender.in_flight.empty() && sender.in_flight.front().n == p.item.n) {

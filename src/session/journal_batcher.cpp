@@ -1,39 +1,77 @@
 #include "journal_batcher.hpp"
 
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <cassert>
+
 namespace parley::session {
 
-void JournalBatcher::add(store::Append append, Done done) {
+void JournalBatcher::add(AppendOrder& order, store::Append append, Done done) {
   check_home();
   if (items_.empty()) home().at_turn_end([this] { submit(); });
   items_.push_back(std::move(append));
-  dones_.push_back(std::move(done));
+  waiting_.push_back({&order, ++order.handed_over_, std::move(done)});
 }
 
 void JournalBatcher::submit() {
-  auto batch = std::make_shared<Batch>();
-  batch->dones.swap(dones_);
+  auto batch = std::make_shared<std::vector<Waiting>>();
+  batch->swap(waiting_);
   std::vector<store::Append> items;
   items.swap(items_);
-  open_.push_back(batch);
-  const bool taken = journal_.submit(std::move(items), [this, batch](std::vector<store::Appended> results) {
-    batch->results = std::move(results);
-    batch->answered = true;
-    deliver();
+  const bool taken = journal_.submit(std::move(items), [this, batch](std::span<store::Journal::Answer> part) {
+    for (store::Journal::Answer& answer : part) answered(std::move((*batch)[answer.index]), std::move(answer.result));
   });
   if (taken) return;
   store::Appended busy;
   busy.code = store::Code::kBusy;
-  batch->results.assign(batch->dones.size(), busy);
-  batch->answered = true;
-  deliver();
+  for (Waiting& waiting : *batch) answered(std::move(waiting), store::Appended(busy));
 }
 
-void JournalBatcher::deliver() {
-  while (!open_.empty() && open_.front()->answered) {
-    const std::shared_ptr<Batch> batch = std::move(open_.front());
-    open_.pop_front();
-    for (std::size_t i = 0; i < batch->dones.size(); ++i) batch->dones[i](batch->results[i]);
+void JournalBatcher::answered(Waiting&& waiting, store::Appended&& result) {
+  check_home();
+  assert(waiting.done && "an item is answered once");
+  if (!rest_.empty() || delivered_ >= kAnswersPerTurn) {
+    rest_.push_back({std::move(waiting), std::move(result)});
+    return;
   }
+  deliver(std::move(waiting), std::move(result));
+}
+
+void JournalBatcher::deliver(Waiting&& waiting, store::Appended&& result) {
+  if (delivered_++ == 0) home().at_turn_end([this] { end_turn(); });
+  AppendOrder& order = *waiting.order;
+  std::vector<AppendOrder::Early>& early = order.early_;
+  if (waiting.place != order.answered_ + 1) {
+    const auto behind =
+        std::find_if(early.begin(), early.end(), [&](const auto& e) { return e.place > waiting.place; });
+    early.insert(behind, {waiting.place, std::move(waiting.done), std::move(result)});
+    return;
+  }
+  ++order.answered_;
+  waiting.done(result);
+  while (!early.empty() && early.front().place == order.answered_ + 1) {
+    const AppendOrder::Early next = std::move(early.front());
+    early.erase(early.begin());
+    ++order.answered_;
+    next.done(next.result);
+  }
+}
+
+void JournalBatcher::deliver_rest() {
+  rest_posted_ = false;
+  // Never less than comes in, or the rest would grow as long as the load lasts.
+  for (std::size_t left = std::max(kAnswersPerTurn, rest_.size() / 8); left > 0 && !rest_.empty(); --left) {
+    Answered next = std::move(rest_.front());
+    rest_.pop_front();
+    deliver(std::move(next.waiting), std::move(next.result));
+  }
+}
+
+void JournalBatcher::end_turn() {
+  delivered_ = 0;
+  if (rest_.empty() || rest_posted_) return;
+  rest_posted_ = true;
+  asio::post(home().context(), [this] { deliver_rest(); });  // in the next turn, since this one ends here
 }
 
 }  // namespace parley::session

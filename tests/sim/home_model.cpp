@@ -22,6 +22,7 @@ void HomeModel::crash() {
   flights_.clear();
   submitted_.clear();
   results_.clear();
+  refused_ = 0;
   wake();
 }
 
@@ -114,6 +115,8 @@ Code HomeModel::judge(const Actor& actor, const Send& send, std::int64_t now_ns,
 
 void HomeModel::on_send(ConnectionId connection, const Actor& actor, const Send& send, std::int64_t now_ns) {
   if (!flaws_.skip_dedup && !flaws_.dedup_after_stages && answer_from_memory(connection, actor, send)) return;
+  // What would be decided on top of something that failed must not be stored.
+  if (refused_ > 0 && !flaws_.decide_on_refused) return error(connection, send, Code::kBusy);
   Item item{.send = send, .kind = send.type, .actor = actor, .ts_ns = now_ns};
   if (send.type != EntryType::kVoid) {
     const Code code = judge(actor, send, now_ns, item);
@@ -136,24 +139,19 @@ void HomeModel::on_send(ConnectionId connection, const Actor& actor, const Send&
 }
 
 void HomeModel::commit(std::size_t count, bool full) {
-  std::vector<Appended> results;
   count = full ? submitted_.size() : std::min(count, submitted_.size());
   for (std::size_t i = 0; i < count; ++i) {
-    results.push_back(full ? Appended{Code::kJournalFull, false, 0, 0, 0} : journal_.append(submitted_.front()));
+    results_.push_back(full ? Appended{Code::kJournalFull, false, 0, 0, 0} : journal_.append(submitted_.front()));
     submitted_.pop_front();
   }
-  results_.push_back(std::move(results));
-  // What was decided on top of something that failed must not be stored: the journal says so before it takes anything
-  // else.
-  if (full) {
-    while (!results_.empty()) deliver_results();
-  }
+  if (full) refused_ += count;
 }
 
-void HomeModel::deliver_results() {
-  const std::vector<Appended> results = std::move(results_.front());
-  results_.pop_front();
-  for (const Appended& result : results) {
+void HomeModel::deliver_results(std::size_t count) {
+  for (count = std::min(count, results_.size()); count > 0; --count) {
+    const Appended result = results_.front();
+    results_.pop_front();
+    if (result.code == Code::kJournalFull) --refused_;
     const Flight flight = std::move(flights_.front());
     flights_.pop_front();
     const Send& send = flight.item.send;

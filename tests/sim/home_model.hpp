@@ -29,11 +29,11 @@ class HomeModel {
 
   bool has_submitted() const { return !submitted_.empty(); }
   bool has_results() const { return !results_.empty(); }
-  /// The journal commits the oldest `count` items, all or nothing. `full`: the disk is; then nothing that was decided
-  /// on top of them can be stored either.
+  /// The journal commits the oldest `count` items, all or nothing. `full`: the disk is; then it refuses all that it
+  /// has.
   void commit(std::size_t count, bool full);
-  /// One commit's results reach the home: answers and fan-out.
-  void deliver_results();
+  /// At most `count` results reach the home, oldest first, whatever commit they are from: answers and fan-out.
+  void deliver_results(std::size_t count);
   void crash();
 
   bool strict_words = false;  ///< the word list blocks bodies divisible by 5
@@ -57,9 +57,10 @@ class HomeModel {
   domain::ConversationMeta meta_;  // committed, as this home knows it
   std::unordered_map<domain::SenderKey, domain::SenderState, domain::SenderKeyHash> senders_;  // the same
   std::map<ConnectionId, Actor> members_;
-  std::deque<Flight> flights_;                 // everything without an answer, in order
-  std::deque<Item> submitted_;                 // of these, what the journal has not taken up
-  std::deque<std::vector<Appended>> results_;  // committed, not yet known here
+  std::deque<Flight> flights_;    // everything without an answer, in order
+  std::deque<Item> submitted_;    // of these, what the journal has not taken up
+  std::deque<Appended> results_;  // committed or refused, not yet known here
+  std::size_t refused_ = 0;       // of these
 };
 
 }  // namespace parley::sim

@@ -21,6 +21,7 @@ struct Flaws {
   bool ack_before_store = false;     ///< answered when handed to the journal
   bool dedup_after_stages = false;   ///< the word list judges a repeat anew
   bool decide_on_committed = false;  ///< what is under way in the journal is not considered
+  bool decide_on_refused = false;    ///< sends are taken while it is not known yet that one before them failed
   bool answer_void_as_new = false;   ///< a void of a stored send says that it was given up
   bool forget_skip = false;          ///< visitors are not told of hidden entries
 };

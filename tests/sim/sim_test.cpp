@@ -81,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Mistake{"AckBeforeStore", {.ack_before_store = true}, "and is lost"},
                       Mistake{"DedupAfterStages", {.dedup_after_stages = true}, "was refused and stands at"},
                       Mistake{"DecideOnCommitted", {.decide_on_committed = true}, "not allowed at its place"},
+                      Mistake{"DecideOnRefused", {.decide_on_refused = true}, "not allowed at its place"},
                       Mistake{"AnswerVoidAsNew", {.answer_void_as_new = true}, "was given up and stands at"},
                       Mistake{"ForgetSkip", {.forget_skip = true}, "does not come to rest"}),
     [](const auto& test) { return std::string(test.param.name); });

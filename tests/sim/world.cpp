@@ -188,7 +188,7 @@ void World::step() {
   } else if (dice < 690) {
     if (home_->has_submitted()) home_->commit(1 + random_.below(3), false);
   } else if (dice < 780) {
-    if (home_->has_results()) home_->deliver_results();
+    if (home_->has_results()) home_->deliver_results(1 + random_.below(4));
   } else if (dice < 900) {
     act(client);
   } else if (dice < 940) {
@@ -239,7 +239,7 @@ bool World::heal_once() {
       for (int i = 0; i < kHealTurns && deliver_up(id); ++i) busy = true;
     }
     while (home_->has_submitted()) home_->commit(4, false);
-    while (home_->has_results()) home_->deliver_results();
+    while (home_->has_results()) home_->deliver_results(4);
     for (ConnectionId id = 1; id <= connections_.size(); ++id) {
       for (int i = 0; i < kHealTurns && deliver_down(id, true); ++i) busy = true;
     }

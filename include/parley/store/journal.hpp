@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -97,18 +98,27 @@ struct StoredEntry {
 };
 
 /// The durable, ordered log of conversations: nothing is acknowledged or shown before append() said it is on disk.
-/// Order:   items of one submit() are handled in order, and submits of one reactor in order; seq is gapless per
-/// conversation. Identity: (principal, dev, conv, n) is stored once; its dedup check is the authority, whatever homes
-/// cache. Durability: a whole batch succeeds or fails; kOk means fsynced. After a failed commit the outcome is settled
-/// before anything else is answered. Threads: submit() and the awaitables on a reactor; answers come back to that
-/// reactor. Group commit over all reactors.
+/// Order:   items of one submit() are handled in order, and submits of one reactor in order, as far as they are for the
+/// same conversation; seq is gapless per conversation. Identity: (principal, dev, conv, n) is stored once; its dedup
+/// check is the authority, whatever homes cache. Durability: kOk means fsynced. After a failed commit the outcome is
+/// settled before any of its items is answered. Threads: submit() and the awaitables on a reactor; answers come back to
+/// that reactor. Group commit over all reactors.
 class Journal {
  public:
   virtual ~Journal() = default;
-  using OnAppended = std::function<void(std::vector<Appended>)>;
-  /// Never throws. `done` runs at the calling reactor, once, with one result per item, in order. False (and nothing
-  /// done) if the queue is full. If a commit failed so that its outcome is unknown and the store is stopped before that
-  /// is settled, `done` is never called: only the next start can tell.
+  /// The answer to one item of a submit().
+  struct Answer {
+    std::size_t index = 0;  ///< of the item in its batch
+    Appended result;
+  };
+  /// Some answers of one submit(), which may be moved from.
+  using OnAppended = std::function<void(std::span<Answer>)>;
+  /// Never throws. `done` runs at the calling reactor, once or in several parts, never inside submit(); each item is
+  /// answered exactly once. Nothing is said about the order among conversations. What the journal decided in one
+  /// conversation is answered in the order of its items; kJournalDown and kJournalFull, where it decided nothing, come
+  /// at once and may overtake items that are still on their way (session::JournalBatcher puts them in their place).
+  /// False (and nothing done) if the queue is full. If a commit failed so that its outcome is unknown and the store is
+  /// stopped before that is settled, the items of it are never answered: only the next start can tell.
   virtual bool submit(std::vector<Append>&& batch, OnAppended done) = 0;
 
   /// Status kNew and head 0: it does not exist yet, only refusals of its visitor are remembered.

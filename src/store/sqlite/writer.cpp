@@ -243,8 +243,8 @@ void Writer::commit_batch(std::vector<Submit>& batch) {
   try {
     begin_.run();
     for (Submit& submit : batch) {
-      submit.answers.resize(submit.items.size());
-      for (std::size_t i = 0; i < submit.items.size(); ++i) appender_.append(submit.items[i], submit.answers[i]);
+      prepare_answers(submit);
+      for (std::size_t i = 0; i < submit.items.size(); ++i) appender_.append(submit.items[i], submit.answers[i].result);
       items += submit.items.size();
     }
     appender_.finish_batch();
@@ -295,30 +295,35 @@ bool Writer::settle() {
 void Writer::refuse(std::vector<Submit>& batch, const SqlError& why) {
   const Code code = why.kind == SqlError::Kind::kFull ? Code::kJournalFull : Code::kJournalDown;
   for (Submit& submit : batch) {
-    Appended refused;
-    refused.code = code;
-    submit.answers.assign(submit.items.size(), refused);
+    prepare_answers(submit);
+    for (Journal::Answer& answer : submit.answers) answer.result.code = code;
   }
   post_answers(batch);
 }
 
+/// One empty answer per item, also if there were others already.
+void Writer::prepare_answers(Submit& submit) {
+  submit.answers.assign(submit.items.size(), Journal::Answer());
+  for (std::size_t i = 0; i < submit.answers.size(); ++i) submit.answers[i].index = i;
+}
+
 void Writer::post_answers(std::vector<Submit>& batch) {
-  struct Answer {
+  struct Answered {
     Journal::OnAppended done;
-    std::vector<Appended> items;
+    std::vector<Journal::Answer> items;
   };
-  std::vector<std::pair<Reactor*, std::vector<Answer>>> homes;  // a handful
+  std::vector<std::pair<Reactor*, std::vector<Answered>>> homes;  // a handful
   for (Submit& submit : batch) {
     auto home = std::find_if(homes.begin(), homes.end(), [&](const auto& known) { return known.first == submit.home; });
     if (home == homes.end()) {
-      homes.emplace_back(submit.home, std::vector<Answer>());
+      homes.emplace_back(submit.home, std::vector<Answered>());
       home = homes.end() - 1;
     }
     home->second.push_back({std::move(submit.done), std::move(submit.answers)});
   }
   for (auto& [home, answers] : homes) {
     home->post([list = std::move(answers)]() mutable {
-      for (Answer& answer : list) answer.done(std::move(answer.items));
+      for (Answered& answered : list) answered.done(answered.items);
     });
   }
 }

@@ -62,9 +62,8 @@ class Writer {
     std::vector<Append> items;
     Journal::OnAppended done;
     std::size_t bytes;
-    std::vector<Appended> answers;
+    std::vector<Journal::Answer> answers;
   };
-  enum class Failure { kFull, kDown };
 
   void loop();
   bool wait_for_work(std::vector<Submit>& batch);
@@ -72,6 +71,7 @@ class Writer {
   bool recovered();
   void refuse(std::vector<Submit>& batch, const SqlError& why);
   bool settle();
+  static void prepare_answers(Submit& submit);
   void post_answers(std::vector<Submit>& batch);
   void run_calls();
   void run_jobs();

@@ -5,10 +5,9 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
+#include "conversation_numbers.hpp"
 #include "journal_shared.hpp"
 #include "parley/base/reactor.hpp"
 #include "parley/store/journal.hpp"
@@ -19,7 +18,7 @@
 namespace parley::store::standard {
 
 /// The way of one reactor's appends into Redis. What waits when a batch comes back is the next one; at most two are on
-/// their way per shard. Answers come in the order of the submits.
+/// their way per shard. Each batch is answered when it comes back, whatever became of others.
 ///
 /// What may happen to a batch:
 ///   connection lost   the client sends it again on the next connection; an item that was stored the first time comes
@@ -45,7 +44,9 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   /// Ends both connections; what is not answered by now never will be. Later submits are refused.
   void close();
   /// Everything is answered and written.
-  bool idle() const noexcept { return open_.empty() && !projections_.has_dirty() && projecting_ == 0; }
+  bool idle() const noexcept {
+    return queued_items_ == 0 && ready_.answers.empty() && !projections_.has_dirty() && projecting_ == 0;
+  }
   /// Nothing of it runs any more: after close().
   bool ended() const noexcept { return tasks_ == 0; }
 
@@ -67,25 +68,20 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   }
 
  private:
-  struct Submit {
-    std::vector<Appended> answers;
-    std::size_t left = 0;
-    Journal::OnAppended done;
+  static constexpr std::chrono::milliseconds kRefuseAfter{1000};
+  static constexpr std::chrono::milliseconds kRetryPause{100};
+
+  /// What of an item the command does not need.
+  struct Origin {
+    redis::ItemNotes notes;  ///< with the number that is kept for what it opens
+    std::shared_ptr<const Journal::OnAppended> asker;
+    std::size_t index = 0;  ///< in its submit
+    std::size_t bytes = 0;
   };
-  /// One item on its way.
   struct Item {
     Append append;
-    redis::ItemNotes notes;  ///< with the number that is kept for what it opens
-    std::shared_ptr<Submit> submit;
-    std::size_t index = 0;  ///< in it
-    std::size_t bytes = 0;
-  };
-  /// What of an Item the command does not need.
-  struct Origin {
-    redis::ItemNotes notes;
-    std::shared_ptr<Submit> submit;
-    std::size_t index = 0;
-    std::size_t bytes = 0;
+    Origin origin;
+    bool is_open() const { return origin.asker != nullptr; }  ///< not answered
   };
   struct Batch {
     std::vector<Append> items;
@@ -108,48 +104,62 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
     bool library = false;  ///< to be loaded before that
     std::chrono::steady_clock::time_point retry_at{};
   };
-  struct Numbers {
-    std::set<std::uint64_t> free;
-    bool asked = false;
+  /// Answers to be handed over; whose, stands at the same place.
+  struct Ready {
+    std::vector<Journal::Answer> answers;
+    std::vector<std::shared_ptr<const Journal::OnAppended>> askers;
+    void reserve(std::size_t size);
   };
   struct Tick;
 
-  static Item item_of(Batch& batch, std::size_t i);
+  // lane.cpp: the connections' changes, what is done from time to time, tasks
+  void tick();
+  void probe();
+  void changed(bool connected, const std::string& reason);
+  void trouble(const std::string& what);
+  void run(const char* what, asio::awaitable<void> task);
+  asio::awaitable<void> guarded(std::shared_ptr<JournalLane> self, asio::awaitable<void> task);
+
+  // lane_take.cpp: what is taken or refused, and the answers
+  bool is_away() const;
+  void refuse(Item& item, Code code);
+  void refuse_waiting(Code code);
+  void answer(Origin& origin, Appended result);
+  void deliver();
+  void deliver_soon();
+
+  // lane_send.cpp: from what waits to batches on their way
   void pump(unsigned shard);
   void pump_all();
   BatchPtr next_batch(unsigned shard);
   bool take_number(Item& item);
   void ask_numbers(TenantId tenant);
-  void give_back(const Append& item, const redis::ItemNotes& notes, const redis::Outcome& outcome);
+  void refuse_unnumbered(TenantId tenant, Code code);
   void send(unsigned shard, BatchPtr batch);
 
+  // lane_settle.cpp: what follows from the answers of Redis
+  static bool passes(std::string_view error_word);
   void handle_arrived(unsigned shard);
   void handle(unsigned shard, Batch& batch, redis::AppendReply reply);
   void handle_error(unsigned shard, Batch& batch, const redis::Reply& reply);
   asio::awaitable<void> handle_replay(unsigned shard, BatchPtr batch, redis::AppendReply reply);
-  asio::awaitable<void> look_up(unsigned shard, const Batch& batch, redis::AppendReply& reply);
-  asio::awaitable<void> look_up_archived(const Batch& batch, redis::AppendReply& reply);
   void stored(unsigned shard, const Append& item, const redis::Outcome& outcome);
 
+  // lane_replay.cpp: what was stored by a command whose answer was lost
+  asio::awaitable<void> look_up(unsigned shard, const Batch& batch, redis::AppendReply& reply);
+  asio::awaitable<void> look_up_archived(const Batch& batch, redis::AppendReply& reply);
+
+  // lane_repair.cpp: what is sent again
+  static Item take_back(Batch& batch, std::size_t i);
   void hold(unsigned shard, Batch& batch, std::chrono::milliseconds pause);
   void repair_if_quiet(unsigned shard);
   asio::awaitable<void> repair(unsigned shard);
   void send_again(unsigned shard);
 
-  void answer(const Origin& origin, Appended answer);
-  void refuse(Item& item, Code code);
-  void refuse_waiting(Code code);
-  void deliver();
-  void deliver_soon();
-  void tick();
-  void probe();
-  void changed(bool connected, const std::string& reason);
-  void trouble(const std::string& what);
+  // lane_projections.cpp: what people see in lists
   void write_projections();
   asio::awaitable<void> project(unsigned shard, std::vector<redis::Projection> projections);
   asio::awaitable<void> complete(Projections::Wanted wanted);
-  void run(const char* what, asio::awaitable<void> task);
-  asio::awaitable<void> guarded(std::shared_ptr<JournalLane> self, asio::awaitable<void> task);
 
   std::shared_ptr<JournalShared> shared_;
   Database& archive_;
@@ -158,9 +168,9 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   std::unique_ptr<redis::Client> appends_, reads_;
   std::unique_ptr<Tick> tick_;
   std::vector<Shard> shards_;
-  std::unordered_map<TenantId, Numbers> numbers_;
-  std::deque<std::shared_ptr<Submit>> open_;
-  std::size_t queued_items_ = 0, queued_bytes_ = 0;
+  ConversationNumbers numbers_;
+  std::size_t queued_items_ = 0, queued_bytes_ = 0;  // not answered
+  Ready ready_;
   Projections projections_;
   Journal::OnStable on_stable_;
   unsigned tasks_ = 0, ticks_ = 0, projecting_ = 0, connection_ = 0;

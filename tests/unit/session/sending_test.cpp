@@ -141,6 +141,33 @@ TEST_F(Sending, RefusesWithoutUsingTheNumberWhileTheQueueIsFull) {
   v.entry("hello");
 }
 
+TEST_F(Sending, NobodyWaitsForTheAnswerToSomebodyElse) {
+  start();
+  Client v = visitor(1), w = visitor(2), x = visitor(3);
+  v.text("hello");
+  journal->hold();
+  const std::uint64_t slow = v.post(v.conv(), "text", {{"text", "slow"}}, 2);
+  ASSERT_TRUE(eventually([&] { return journal->held_batches() == 1; }));
+  journal->pass_others();
+  EXPECT_EQ(w.send(w.conv(), "text", {{"text", "mine"}}, 1)["seq"], 1) << "the journal takes the others' sends";
+  journal->fail_with(store::Code::kJournalDown);
+  EXPECT_EQ(w.send(w.conv(), "text", {{"text", "refused"}}, 2)["code"], "journal_down");
+  journal->refuse_submits(true);
+  EXPECT_EQ(x.send(x.conv(), "text", {{"text", "refused"}}, 1)["code"], "busy");
+  journal->refuse_submits(false);
+
+  // The same conversation: its answers come in the order of n.
+  const std::uint64_t refused = v.post(v.conv(), "text", {{"text", "refused"}}, 3);
+  w.send(w.conv(), "text", {{"text", "so that the one before has been refused"}}, 2);
+  EXPECT_EQ(v.send(v.conv(), "text", {{"text", "on top of it"}}, 4)["code"], "busy");
+  for (const json& error : v.peer->all("error")) EXPECT_NE(error["n"], 3) << error;
+  journal->fail_with(store::Code::kOk);
+  journal->release();
+  EXPECT_EQ(v.peer->reply_to(slow)["seq"], 2);
+  EXPECT_EQ(v.peer->reply_to(refused)["code"], "journal_down");
+  EXPECT_EQ(v.send(v.conv(), "text", {{"text", "refused"}}, 3)["seq"], 3);
+}
+
 TEST_F(Sending, KeepsAConversationVisibleIfTheSendThatOpensItIsLost) {
   start();
   Client a = visitor(1), b = visitor(1), ann = agent(kAnn);

@@ -55,16 +55,17 @@ class FaultyJournal final : public store::Journal {
     for (auto& [home, batch] : held)
       home->post([this, batch = batch] { pass(std::move(batch->items), std::move(batch->done)); });
   }
+  /// From now on batches are passed on; those that are held stay.
+  void pass_others() {
+    std::lock_guard lock(mutex_);
+    holding_ = false;
+  }
   /// Answers the oldest batch that is held with `code`; the others stay.
   void fail_first_batch(store::Code code) {
     std::lock_guard lock(mutex_);
     auto [home, batch] = std::move(held_.front());
     held_.erase(held_.begin());
-    store::Appended refused;
-    refused.code = code;
-    home->post([batch = batch, answers = std::vector<store::Appended>(batch->items.size(), refused)]() mutable {
-      batch->done(std::move(answers));
-    });
+    refuse_later(*home, batch->items.size(), code, std::move(batch->done));
   }
   std::size_t held_batches() const {
     std::lock_guard lock(mutex_);
@@ -148,13 +149,16 @@ class FaultyJournal final : public store::Journal {
   bool pass(std::vector<store::Append>&& batch, OnAppended done) {
     const store::Code code = fail_;
     if (code == store::Code::kOk) return real_.submit(std::move(batch), std::move(done));
-    store::Appended refused;
-    refused.code = code;
-    Reactor::current()->post(
-        [done = std::move(done), answers = std::vector<store::Appended>(batch.size(), refused)]() mutable {
-          done(std::move(answers));
-        });
+    refuse_later(*Reactor::current(), batch.size(), code, std::move(done));
     return true;
+  }
+  static void refuse_later(Reactor& home, std::size_t items, store::Code code, OnAppended done) {
+    std::vector<Answer> answers(items);
+    for (std::size_t i = 0; i < items; ++i) {
+      answers[i].index = i;
+      answers[i].result.code = code;
+    }
+    home.post([done = std::move(done), answers = std::move(answers)]() mutable { done(answers); });
   }
 
   store::Journal& real_;

@@ -7,6 +7,7 @@
 #include <future>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -52,10 +53,29 @@ inline std::future<std::vector<Appended>> submit(Home& home, Journal& journal, s
   std::future<std::vector<Appended>> result = promise->get_future();
   auto work = std::make_shared<std::vector<Append>>(std::move(batch));
   std::promise<void> handed_over;
-  home.reactor().post([&journal, work, promise, &handed_over] {
+  home.reactor().post([&home, &journal, work, promise, &handed_over] {
+    struct Arrived {
+      explicit Arrived(std::size_t items) : answers(items), is_there(items), missing(items) {}
+      std::vector<Appended> answers;
+      std::vector<bool> is_there;
+      std::size_t missing = 0;
+      bool submitting = true;
+    };
     const std::size_t items = work->size();
-    const bool taken = journal.submit(
-        std::move(*work), [promise](std::vector<Appended> answers) { promise->set_value(std::move(answers)); });
+    auto arrived = std::make_shared<Arrived>(items);
+    const bool taken =
+        journal.submit(std::move(*work), [promise, arrived, here = &home.reactor()](std::span<Journal::Answer> part) {
+          EXPECT_FALSE(arrived->submitting) << "an answer inside submit()";
+          EXPECT_EQ(Reactor::current(), here) << "an answer elsewhere";
+          for (Journal::Answer& answer : part) {
+            ASSERT_LT(answer.index, arrived->answers.size());
+            ASSERT_FALSE(arrived->is_there[answer.index]) << "item " << answer.index << " is answered twice";
+            arrived->is_there[answer.index] = true;
+            arrived->answers[answer.index] = std::move(answer.result);
+            if (--arrived->missing == 0) promise->set_value(std::move(arrived->answers));
+          }
+        });
+    arrived->submitting = false;
     if (!taken) {
       Appended busy;
       busy.code = Code::kBusy;

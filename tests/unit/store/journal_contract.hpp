@@ -94,6 +94,34 @@ TEST_F(JournalTest, HandlesOneBatchInOrder) {
   EXPECT_LT(answers[0].pos, answers[1].pos);
 }
 
+TEST_F(JournalTest, AnswersEachItemOnceAndThoseOfAConversationInTheirOrder) {
+  constexpr std::uint64_t kConversations = 5, kBatches = 40;
+  std::vector<std::uint64_t> expected(kConversations, 1);  // the next n that is answered
+  std::size_t left = kConversations * kBatches;
+  std::promise<void> all;
+  home.reactor().post([&] {
+    for (std::uint64_t n = 1; n <= kBatches; ++n) {
+      std::vector<Append> batch;
+      for (std::uint64_t id = 1; id <= kConversations; ++id) {
+        const VisitorId who{id};
+        Append first = opening(ConversationId{id}, "1", who);
+        batch.push_back(n == 1 ? first : text(first.conv, n, std::to_string(n), first.principal));
+      }
+      const bool taken = journal().submit(std::move(batch), [&, n](std::span<Journal::Answer> part) {
+        for (const Journal::Answer& answer : part) {
+          ASSERT_LT(answer.index, kConversations);
+          EXPECT_EQ(expected[answer.index]++, n) << "of item " << answer.index;
+          EXPECT_EQ(answer.result.seq, n);
+          if (--left == 0) all.set_value();
+        }
+      });
+      EXPECT_TRUE(taken);
+      EXPECT_EQ(left, kConversations * kBatches) << "nothing is answered inside submit()";
+    }
+  });
+  ASSERT_EQ(all.get_future().wait_for(std::chrono::seconds(20)), std::future_status::ready);
+}
+
 TEST_F(JournalTest, KeepsOneOpenConversationPerVisitorAndChannel) {
   append(home, journal(), opening(kConv, "Hello"));
   const Appended second = append(home, journal(), opening(ConversationId{7002}, "Again"));

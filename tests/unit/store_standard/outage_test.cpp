@@ -113,6 +113,25 @@ TEST_F(OutageTest, WithoutRedisNewItemsAreRefusedAfterASecondAndTakenAgainLater)
   EXPECT_EQ(append(home, journal(), text(kConv, 2, "2")).seq, 2u);
 }
 
+/// What Redis may have stored is silent until that is known; whoever comes meanwhile, in another conversation, is told
+/// within a second or so that nothing can be stored.
+TEST_F(OutageTest, ARefusalDoesNotWaitForWhatIsOnItsWay) {
+  append(home, journal(), opening(kConv, "1"));
+  append(home, journal(), opening(ConversationId{7002}, "1", VisitorId{32}));
+  server.pause();
+  auto silent = submit(home, journal(), {text(kConv, 2, "2")});
+  ASSERT_TRUE(healthy(false)) << "it is noticed that Redis is deaf";
+  auto refused = submit(home, journal(), {text(ConversationId{7002}, 2, "2", Principal::visitor(VisitorId{32}))});
+  const auto told = answer_of(refused, 5s);
+  ASSERT_TRUE(told) << "while another batch has no answer";
+  EXPECT_EQ((*told)[0].code, Code::kJournalDown);
+  EXPECT_FALSE(answer_of(silent, 0ms));
+  server.resume();
+  const auto answer = answer_of(silent, 10s);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ((*answer)[0].seq, 2u);
+}
+
 TEST_F(OutageTest, AFullRedisRefusesAndRecoversWithoutTraffic) {
   append(home, journal(), opening(kConv, "1"));
   command({"CONFIG", "SET", "maxmemory", "1"});
