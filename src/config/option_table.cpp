@@ -177,7 +177,8 @@ std::vector<Row> make_rows() {
       option("redis.prefix", &S::redis, &S::Redis::prefix, Text{"letters, digits, - and _", is_key_prefix},
              "Begins the name of every key, so that several installations can share a Redis."),
       option("redis.shards", &S::redis, &S::Redis::shards, Range<std::uint32_t>{1, 64},
-             "Into how many streams the journal is divided; fixed with the first start. One Redis wants one."),
+             "Into how many streams the journal is divided; fixed with the first start. A tenant's conversations are "
+             "all in one of them. One Redis wants one."),
       option("redis.backlog_bytes_max", &S::redis, &S::Redis::backlog_bytes_max,
              Range<std::uint64_t>{1u << 20, 1ull << 40},
              "How much of the journal may wait for PostgreSQL; above it senders are asked to wait (507). Keep it below "

@@ -14,7 +14,7 @@ void JournalLane::write_projections() {
   for (const Projections::Wanted& wanted : projections_.take_wanted()) run("projection", complete(wanted));
   std::vector<std::vector<redis::Projection>> by_shard(shards_.size());
   for (domain::ConversationMeta& meta : projections_.take_dirty(kProjectionsAtOnce * 4)) {
-    const unsigned shard = shard_of(meta.tenant, meta.id, shared_->options.shards);
+    const unsigned shard = shard_of(meta.tenant, shared_->options.shards);
     const std::uint64_t pos = meta.last_pos;
     by_shard[shard].push_back({std::move(meta), pos});
     if (by_shard[shard].size() < kProjectionsAtOnce) continue;

@@ -76,7 +76,7 @@ asio::awaitable<Result<bool>> JournalLane::restore(ConversationId conv) {
       [conv](Sql& sql) -> Result<std::optional<archive::Archived>> { return archive::load(sql, conv); });
   if (!archived) co_return std::move(archived).error();
   if (!*archived) co_return false;
-  const unsigned number = shard_of((*archived)->state.meta.tenant, conv, shared_->options.shards);
+  const unsigned number = shard_of((*archived)->state.meta.tenant, shared_->options.shards);
   std::vector<redis::Restored> items;
   items.push_back(restored_of((*archived)->state));
   redis::Command command =

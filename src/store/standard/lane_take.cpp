@@ -45,7 +45,7 @@ bool JournalLane::submit(std::vector<Append>&& batch, Journal::OnAppended done) 
       refuse(item, refusal);
       continue;
     }
-    const unsigned shard = shard_of(item.append.tenant, item.append.conv, shared_->options.shards);
+    const unsigned shard = shard_of(item.append.tenant, shared_->options.shards);
     shards_[shard].waiting.push_back(std::move(item));
   }
   pump_all();

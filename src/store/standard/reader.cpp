@@ -91,7 +91,7 @@ void take_over(const redis::ConversationCore& core, domain::ConversationMeta& me
 asio::awaitable<Result<Reader::Located>> Reader::locate(JournalLane& lane, ConversationId conv, bool senders) {
   std::vector<unsigned> shards;
   if (const domain::ConversationMeta* known = lane.projections().find(conv)) {
-    shards.push_back(shard_of(known->tenant, conv, shared_->options.shards));
+    shards.push_back(shard_of(known->tenant, shared_->options.shards));
   } else {
     for (unsigned shard = 0; shard < shared_->options.shards; ++shard) shards.push_back(shard);
   }
@@ -141,7 +141,7 @@ asio::awaitable<Result<std::optional<ConversationState>>> Reader::load(JournalLa
 }
 
 asio::awaitable<Result<>> Reader::refresh(JournalLane& lane, TenantId tenant, ConversationId conv) {
-  const unsigned shard = shard_of(tenant, conv, shared_->options.shards);
+  const unsigned shard = shard_of(tenant, shared_->options.shards);
   std::vector<redis::Command> commands;
   commands.push_back(redis::load_command(shared_->keys[shard], std::span<const ConversationId>(&conv, 1), false));
   Result<std::vector<redis::Reply>> replies = co_await lane.call_all(std::move(commands));
@@ -397,35 +397,31 @@ asio::awaitable<Result<std::optional<ConversationId>>> Reader::find_by_visitor(J
 }
 
 asio::awaitable<Result<Metas>> Reader::open_conversations(JournalLane& lane, TenantId tenant) {
-  std::vector<redis::Command> asked;
-  for (const redis::Keys& keys : shared_->keys) {
-    redis::Command command{"SMEMBERS", keys.open(tenant)};
-    asked.push_back(std::move(command));
-  }
-  Result<std::vector<redis::Reply>> members = co_await lane.call_all(std::move(asked));
+  const unsigned shard = shard_of(tenant, shared_->options.shards);
+  const redis::Keys& keys = shared_->keys[shard];
+  redis::Command asked{"SMEMBERS", keys.open(tenant)};
+  Result<redis::Reply> members = co_await lane.call(std::move(asked));
   if (!members) co_return std::move(members).error();
+  if (members->is_error()) co_return redis::error_of(*members);
+  std::vector<ConversationId> convs;
+  for (const redis::Reply& member : members->items) {
+    const std::optional<ConversationId> conv = redis::conversation_id(member.text);
+    if (conv) convs.push_back(*conv);
+  }
   Metas metas;
-  for (unsigned shard = 0; shard < members->size(); ++shard) {
-    std::vector<ConversationId> convs;
-    for (const redis::Reply& member : (*members)[shard].items) {
-      const std::optional<ConversationId> conv = redis::conversation_id(member.text);
-      if (conv) convs.push_back(*conv);
-    }
-    for (std::size_t from = 0; from < convs.size(); from += kListAtOnce) {
-      const std::size_t count = std::min(kListAtOnce, convs.size() - from);
-      std::vector<redis::Command> commands;
-      commands.push_back(redis::load_command(shared_->keys[shard],
-                                             std::span<const ConversationId>(convs.data() + from, count), false));
-      Result<std::vector<redis::Reply>> replies = co_await lane.call_all(std::move(commands));
-      if (!replies) co_return std::move(replies).error();
-      Result<std::vector<Loaded>> loaded = redis::decode_load((*replies)[0]);
-      if (!loaded) co_return std::move(loaded).error();
-      for (std::size_t i = 0; i < loaded->size() && i < count; ++i) {
-        const Loaded& one = (*loaded)[i];
-        if (!one.core || one.core->head == 0 || one.core->status == protocol::Status::kClosed) continue;
-        domain::ConversationMeta meta = co_await bring_up(lane, shard, convs[from + i], one);
-        metas.push_back(std::move(meta));
-      }
+  for (std::size_t from = 0; from < convs.size(); from += kListAtOnce) {
+    const std::size_t count = std::min(kListAtOnce, convs.size() - from);
+    std::vector<redis::Command> commands;
+    commands.push_back(redis::load_command(keys, std::span<const ConversationId>(convs.data() + from, count), false));
+    Result<std::vector<redis::Reply>> replies = co_await lane.call_all(std::move(commands));
+    if (!replies) co_return std::move(replies).error();
+    Result<std::vector<Loaded>> loaded = redis::decode_load((*replies)[0]);
+    if (!loaded) co_return std::move(loaded).error();
+    for (std::size_t i = 0; i < loaded->size() && i < count; ++i) {
+      const Loaded& one = (*loaded)[i];
+      if (!one.core || one.core->head == 0 || one.core->status == protocol::Status::kClosed) continue;
+      domain::ConversationMeta meta = co_await bring_up(lane, shard, convs[from + i], one);
+      metas.push_back(std::move(meta));
     }
   }
   std::sort(metas.begin(), metas.end(), [](const auto& a, const auto& b) { return a.id < b.id; });

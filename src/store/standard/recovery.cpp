@@ -19,7 +19,9 @@
 namespace parley::store::standard {
 namespace {
 
-constexpr const char* kFormat = "1";
+// In the first format the conversations of a tenant were spread over all shards; with one shard that is the same.
+constexpr const char* kFormatOfOne = "1";
+constexpr const char* kFormatOfSeveral = "2";
 constexpr std::size_t kRestoreAtOnce = 200;
 constexpr std::size_t kLogAtOnce = 16;
 constexpr std::int64_t kLatelyNs = 24LL * 3600 * 1'000'000'000;
@@ -56,6 +58,8 @@ class Recovery {
   }
 
  private:
+  const char* format() const { return shards_.size() == 1 ? kFormatOfOne : kFormatOfSeveral; }
+
   /// Redis counts the fences; one that forgot them goes on above those that the archive has seen.
   void continue_fence(redis::Lease& lease) {
     const std::uint64_t seen = number_of(archived_meta("fence"));
@@ -69,7 +73,7 @@ class Recovery {
 
   void identify() {
     const redis::Reply meta = ask({"HMGET", meta_key(), "store_id", "shards", "format"});
-    const std::string in_redis = meta.items.at(0).text, format = meta.items.at(2).text;
+    const std::string in_redis = meta.items.at(0).text, known_format = meta.items.at(2).text;
     store_id_ = archived_meta("store_id");  // from the first migration
     if (archived_meta("move").find("\"copying\"") != std::string::npos)
       throw std::runtime_error(
@@ -78,9 +82,6 @@ class Recovery {
     // Missing until the first start: this database has never been a store's archive.
     const std::string known_shards = archived_meta("shards");
     const std::string shards = std::to_string(shared_.options.shards);
-    if (!format.empty() && format != kFormat)
-      throw std::runtime_error("store: " + redis_name() + " has the journal in format " + format +
-                               ", and this program writes format " + kFormat + "; use the program that belongs to it");
     if (!in_redis.empty() && in_redis != store_id_)
       throw std::runtime_error("store: " + redis_name() + " and this PostgreSQL database belong to different stores (" +
                                in_redis + ", " + store_id_ +
@@ -88,6 +89,9 @@ class Recovery {
     if (!known_shards.empty() && known_shards != shards)
       throw std::runtime_error("store: this store has " + known_shards +
                                " shards, which is fixed with the first start; set store.shards to " + known_shards);
+    if (!known_format.empty() && known_format != format())
+      throw std::runtime_error("store: " + redis_name() + " has the journal in format " + known_format +
+                               ", and this program writes format " + format() + "; use the program that belongs to it");
     first_start_ = known_shards.empty();
     lost_ = !first_start_ && in_redis.empty();
     // The archive first: a start that ends in between looks like a Redis that was lost, and that is repaired.
@@ -146,7 +150,7 @@ class Recovery {
     std::size_t restored = 0;
     for (const SqlRow& row : rows) {
       const ConversationId conv{row.u64(0)};
-      const unsigned shard = shard_of(TenantId{row.u64(1)}, conv, static_cast<unsigned>(shards_.size()));
+      const unsigned shard = shard_of(TenantId{row.u64(1)}, static_cast<unsigned>(shards_.size()));
       if (!shards_[shard].behind) continue;
       std::optional<archive::Archived> archived = archive::load(archive_, conv);
       if (!archived) continue;
@@ -247,7 +251,7 @@ class Recovery {
     set_archived_meta("snowflake_ms", std::to_string(ahead));  // for the day that Redis is lost
     // Last: a Redis that has its id counts as one that is in order.
     ask({"HSET", meta_key(), "snowflake_ms", std::to_string(ahead), "store_id", store_id_, "shards",
-         std::to_string(shards_.size()), "format", kFormat});
+         std::to_string(shards_.size()), "format", format()});
     return floor;
   }
 

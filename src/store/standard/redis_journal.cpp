@@ -8,6 +8,7 @@
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "postgres/archive.hpp"
+#include "shards.hpp"
 
 namespace parley::store::standard {
 namespace {
@@ -276,17 +277,12 @@ asio::awaitable<Result<Journal::Page>> RedisJournal::read(ConversationId conv, R
   co_return page;
 }
 
-asio::awaitable<void> RedisJournal::archive_catches_up() const {
-  std::vector<std::uint64_t> now;
-  for (unsigned shard = 0; shard < shared_->options.shards; ++shard) now.push_back(shared_->counter(shard));
+asio::awaitable<void> RedisJournal::archive_catches_up(TenantId tenant) const {
+  const unsigned shard = shard_of(tenant, shared_->options.shards);
+  const std::uint64_t now = shared_->counter(shard);
   const auto until = std::chrono::steady_clock::now() + kListPatience;
   asio::steady_timer pause(Reactor::current()->context());
-  for (unsigned shard = 0; shard < now.size();) {
-    if (shared_->index.archived_counter(shard) >= now[shard]) {
-      ++shard;
-      continue;
-    }
-    if (std::chrono::steady_clock::now() >= until) co_return;
+  while (shared_->index.archived_counter(shard) < now && std::chrono::steady_clock::now() < until) {
     pause.expires_after(kListPause);
     co_await pause.async_wait(asio::use_awaitable);
   }
@@ -294,7 +290,7 @@ asio::awaitable<void> RedisJournal::archive_catches_up() const {
 
 asio::awaitable<Result<Metas>> RedisJournal::closed_conversations(TenantId tenant, std::uint64_t before,
                                                                   unsigned limit) {
-  co_await archive_catches_up();
+  co_await archive_catches_up(tenant);
   auto closed = [tenant, before, limit](Sql& sql) -> Result<Metas> {
     return archive::closed(sql, tenant, before, limit);
   };
@@ -304,7 +300,7 @@ asio::awaitable<Result<Metas>> RedisJournal::closed_conversations(TenantId tenan
 
 asio::awaitable<Result<Metas>> RedisJournal::changed_conversations(TenantId tenant, std::uint64_t since,
                                                                    unsigned limit) {
-  co_await archive_catches_up();
+  co_await archive_catches_up(tenant);
   auto changed = [tenant, since, limit](Sql& sql) -> Result<Metas> {
     return archive::changed(sql, tenant, since, limit);
   };

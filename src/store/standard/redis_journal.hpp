@@ -50,7 +50,7 @@ class RedisJournal final : public Journal {
  private:
   /// Lists are read from the archive: waits, a moment only, until it has what the journal has now, so that whoever
   /// closed a conversation finds it among the closed ones.
-  asio::awaitable<void> archive_catches_up() const;
+  asio::awaitable<void> archive_catches_up(TenantId tenant) const;
   class Keeper;
   JournalLane* lane() const;
   std::shared_ptr<JournalShared> shared_;

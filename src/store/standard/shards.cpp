@@ -9,11 +9,9 @@
 
 namespace parley::store::standard {
 
-unsigned shard_of(TenantId tenant, ConversationId conv, unsigned shards) noexcept {
-  if (shards <= 1) return 0;
-  unsigned char bytes[9];
-  std::memcpy(bytes, &tenant.value, 8);  // little endian, as everywhere in the journal
-  bytes[8] = static_cast<unsigned char>(conv.value & 63);
+unsigned shard_of(TenantId tenant, unsigned shards) noexcept {
+  unsigned char bytes[sizeof tenant.value];
+  std::memcpy(bytes, &tenant.value, sizeof bytes);  // little endian, as everywhere in the journal
   boost::crc_32_type crc;
   crc.process_bytes(bytes, sizeof bytes);
   return crc.checksum() % shards;

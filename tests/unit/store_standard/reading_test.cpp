@@ -231,6 +231,49 @@ TEST_F(ReadingTest, AppendsToAnEvictedConversationWaitForIt) {
   EXPECT_EQ(read_all(home, journal(), kConv).size(), 5u);
 }
 
+TEST_F(ReadingTest, PositionsOfATenantGrowInTimeHoweverManyShards) {
+  bare.reset();
+  options.redis_prefix += "p";
+  options.postgres = parley::test::PostgresServer::shared().create_database();
+  options.shards = 4;
+  open_bare();
+  constexpr std::uint64_t kConversations = 16;  // with ids that differ in the bits that name a visitor's lane
+  std::uint64_t last = 0;
+  for (std::uint64_t n = 1; n <= 3; ++n) {
+    for (std::uint64_t id = 1; id <= kConversations; ++id) {
+      const Append first = opening(ConversationId{id}, "1", VisitorId{id});
+      const Appended answer =
+          append(home, journal(), n == 1 ? first : text(first.conv, n, std::to_string(n), first.principal));
+      ASSERT_EQ(answer.seq, n);
+      EXPECT_GT(answer.pos, last) << "or a list that goes on from " << last << " misses it";
+      last = answer.pos;
+    }
+  }
+  bare->archive();
+  const auto changed = home.run<Result<std::vector<domain::ConversationMeta>>>(
+      [this, last]() { return journal().changed_conversations(kTenant, last - 1, 10); });
+  ASSERT_TRUE(changed);
+  ASSERT_EQ(changed->size(), 1u);
+  EXPECT_EQ((*changed)[0].id, ConversationId{kConversations});
+  bare.reset();
+}
+
+TEST_F(ReadingTest, AStoreThatSpreadTenantsOverItsShardsIsRefused) {
+  bare.reset();
+  options.redis_prefix += "f";
+  options.postgres = parley::test::PostgresServer::shared().create_database();
+  options.shards = 4;
+  open_bare();
+  bare.reset();
+  asking.call({"HSET", options.redis_prefix + ":meta", "format", "1"});
+  try {
+    open_bare();
+    FAIL() << "its conversations would not be found";
+  } catch (const std::runtime_error& error) {
+    EXPECT_NE(std::string(error.what()).find("format 1"), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(ReadingTest, AnyReactorMayReadAnyConversation) {
   bare.reset();
   Home other;
