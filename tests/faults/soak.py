@@ -9,6 +9,7 @@ repeat a run.
 """
 import argparse
 import asyncio
+import itertools
 import json
 import random
 import shutil
@@ -71,9 +72,21 @@ class Soak:
 
     async def begin_chapter(self, number: int) -> None:
         self.history = History(self.folder / "history.jsonl")
-        self.site = await Site.make(self.daemon, self.history, f"shop{number}")
+        self.site = await self._make_site(f"shop{number}")
         self.load = Load(self.site, visitors=5, agents=2, seed=self.dice.randrange(1 << 32), url=f"ws://127.0.0.1:{self.link.port}/ws", pause_s=0.05)
         await self.load.start()
+
+    async def _make_site(self, slug: str) -> Site:
+        """What is made by hand is not repeated by itself: whoever gets a 503 tries again."""
+        deadline = time.monotonic() + RECOVERS_S
+        for attempt in itertools.count():
+            try:
+                return await Site.make(self.daemon, self.history, f"{slug}-{attempt}")
+            except AssertionError as refused:
+                if ": 503 " not in str(refused) or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(0.5)
+        raise AssertionError("unreachable")
 
     async def end_chapter(self) -> Verdict:
         try:
@@ -84,6 +97,13 @@ class Soak:
             for client in self.load.clients:
                 client.finish()
             await self.load.end()
+        # In a thread: it takes a while, and the links between daemon, Redis and PostgreSQL go through this process.
+        verdict = await asyncio.to_thread(self._judge)
+        self.history.close()
+        await cut_all()
+        return verdict
+
+    def _judge(self) -> Verdict:
         mine = {event["conv"] for event in self.history.events if event.get("conv")}
         entries = self.daemon.reader().entries()
         received = {client.name: client.received for client in self.load.visitors}
@@ -99,8 +119,6 @@ class Soak:
                 changed = next((pair for pair in zip(then, now.get(conv, [])) if pair[0] != pair[1]), None)
                 verdict.violations.append(f"I1: conversation {conv} of an earlier chapter had {len(then)} entries and has {len(now.get(conv, []))}; first change: {changed}")
         self.judged = now
-        self.history.close()
-        await cut_all()
         return verdict
 
     # ---- the supervisor ----
