@@ -13,6 +13,7 @@ using protocol::Status;
 namespace {
 constexpr std::size_t kWaitingMax = 256;          // sends and subscriptions that wait for one conversation's load
 constexpr std::size_t kConversationsMax = 65536;  // idle ones above it are forgotten; the store has them
+constexpr std::size_t kJournalHigh = 32768;       // appends that wait: half of what a journal's queue takes
 }  // namespace
 
 Home::Home(Reactor& reactor, store::Journal& journal, TenantProfiles& profiles, HomeEnvironment& world,
@@ -113,6 +114,11 @@ void Home::trim() {
       }
     }
   }
+}
+
+void Home::look_at_journal() {
+  check_home();
+  journal_lags_ = journal_.health().queued > kJournalHigh;
 }
 
 bool Home::allowed(const Conversation& c, const Who& who) {

@@ -32,6 +32,8 @@ class HomeEnvironment {
   virtual void grant(SessionKey to, ConversationId conv) = 0;
   /// The session cannot be given what it listens to: it has to come again.
   virtual void send_away(SessionKey session) = 0;
+  /// The journal takes nothing now, or lags behind: a session that sends is asked to pause for so long.
+  virtual void slow_down(SessionKey session, std::uint32_t pause_ms) = 0;
   /// An entry was committed: lists, queue and counters of the tenant follow.
   virtual void on_committed(const domain::ConversationMeta& meta, const store::StoredEntry& entry) = 0;
   virtual void on_read(TenantId tenant, ConversationId conv, Principal who, std::uint64_t upto) = 0;
@@ -78,6 +80,8 @@ class Home : private ReactorBound {
   /// Forgets idle conversations and shortens tails if they take more than their share; called some times a second,
   /// never while a conversation is worked on.
   void trim();
+  /// Does the journal keep up? Called some times a second.
+  void look_at_journal();
 
   std::size_t conversations() const noexcept { return conversations_.size(); }
   std::size_t tail_bytes() const noexcept { return tail_bytes_; }
@@ -169,6 +173,7 @@ class Home : private ReactorBound {
   SessionMetrics& metrics_;
   Snowflake& flakes_;
   JournalBatcher batcher_;
+  bool journal_lags_ = false;
   const std::size_t tail_budget_;
   std::size_t tail_bytes_ = 0;
   std::uint64_t uses_ = 0;

@@ -20,6 +20,7 @@ namespace {
 
 constexpr std::uint32_t kRetryMs = 1000;
 constexpr std::uint32_t kInFlightRetryMs = 200;
+constexpr std::uint32_t kLagPauseMs = 500;
 
 bool has_text(EntryType type) {
   return type == EntryType::kText || type == EntryType::kNote || type == EntryType::kEdit;
@@ -89,6 +90,7 @@ void Home::not_now(const SendRequest& r, Code code, std::uint32_t after_ms, std:
   if (after_ms > 0) view.after_ms = after_ms;
   view.expected = expected;
   error(r.who, view);
+  if (code == Code::kJournalDown) world_.slow_down(r.who.session, after_ms);
 }
 
 domain::ConversationMeta Home::projected(const Conversation& c) {
@@ -181,7 +183,10 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
     if (r.n > sender.next_n()) return not_now(r, Code::kOutOfOrder, 0, sender.next_n());
   }
   // Nothing is decided on top of what the journal did not take.
-  if (c.appends.refused()) return not_now(r, Code::kBusy, kRetryMs);
+  if (c.appends.refused()) {
+    not_now(r, Code::kBusy, kRetryMs);
+    return world_.slow_down(r.who.session, kRetryMs);
+  }
   if (sender.in_flight.size() >= protocol::kInFlightMax) return not_now(r, Code::kRate, kInFlightRetryMs);
   if (!target) {  // with a target it was here before
     if (const auto wait = over_quota(c, r)) return not_now(r, Code::kRate, static_cast<std::uint32_t>(wait->count()));
@@ -382,6 +387,7 @@ void Home::append(Conversation& c, Sender& sender, InFlight flight, store::Appen
                   std::shared_ptr<Pending> pending) {
   if (flight.changes()) ++c.changing;
   flight.order = c.appends.handed_over() + 1;
+  if (journal_lags_) world_.slow_down(flight.who.session, kLagPauseMs);
   sender.in_flight.push_back(std::move(flight));
   batcher_.add(c.appends, std::move(item),
                [this, pending = std::move(pending)](const store::Appended& result) { appended(*pending, result); });

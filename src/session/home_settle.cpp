@@ -139,6 +139,7 @@ void Home::answer_refused(const Conversation& c, const Pending& p, const InFligh
     view.ref = ref;
   }
   reply_error(flight.who.session, view);
+  if (view.after_ms) world_.slow_down(flight.who.session, *view.after_ms);
   if (view.code == Code::kClosed && result.other && flight.who.session.id != 0) {
     // It goes on there, so it has to hear what is said there.
     SubscribeRequest request;

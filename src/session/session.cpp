@@ -145,6 +145,15 @@ void Session::grant(ConversationId conv) {
   granted_.push_back(conv);
 }
 
+void Session::slow_down(std::uint32_t pause_ms) {
+  const auto now = std::chrono::steady_clock::now();
+  if (stage_ != Stage::kLive || now < slow_until_) return;
+  slow_until_ = now + milliseconds(pause_ms);
+  std::string json;
+  protocol::append_slow(json, pause_ms);
+  reply(json);
+}
+
 bool Session::granted(ConversationId conv) const {
   return std::find(granted_.begin(), granted_.end(), conv) != granted_.end();
 }

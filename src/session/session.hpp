@@ -45,6 +45,8 @@ class Session final : public PeerHandler, public protocol::FrameSink, private Wh
   /// Sends what reply() collected.
   void flush();
   void grant(ConversationId conv);
+  /// Asks the client to send nothing for so long, unless it is pausing already.
+  void slow_down(std::uint32_t pause_ms);
   void close(protocol::CloseCode code);
   void bye(std::uint32_t delay_ms, protocol::CloseCode code);
 
@@ -141,7 +143,8 @@ class Session final : public PeerHandler, public protocol::FrameSink, private Wh
   std::uint64_t sid_ = 0;
   std::uint64_t connection_ = 0;  // for logs
   std::chrono::steady_clock::time_point heard_{};
-  std::chrono::steady_clock::time_point expires_{};  // visitors: end of the access token
+  std::chrono::steady_clock::time_point expires_{};     // visitors: end of the access token
+  std::chrono::steady_clock::time_point slow_until_{};  // it was asked to send nothing until then
   std::string out_;
   std::unique_ptr<Handshake> handshake_;
   std::vector<ConversationId> granted_;  // visitors: ids this session may open; newest last

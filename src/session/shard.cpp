@@ -75,6 +75,7 @@ void Shard::tick() {
   const auto now = std::chrono::steady_clock::now();
   for (auto& [tenant, desk] : desks_) desk->tick(now);
   home_.trim();
+  home_.look_at_journal();
   tell_missed();
   if (++ticks_ % kMarksEveryTicks == 0) home_.save_marks();
   if (ticks_ % kTicksPerSecond == 0 && shared_.deps.reserve_snowflakes)
@@ -395,6 +396,11 @@ void Shard::grant(SessionKey to, ConversationId conv) {
 
 void Shard::send_away(SessionKey session) {
   post_session(session, [](Session& self) { self.close(CloseCode::kOverload); });
+}
+
+void Shard::slow_down(SessionKey session, std::uint32_t pause_ms) {
+  if (session.id == 0) return;
+  post_session(session, [pause_ms](Session& self) { self.slow_down(pause_ms); });
 }
 
 void Shard::on_committed(const domain::ConversationMeta& meta, const store::StoredEntry& entry) {

@@ -98,6 +98,7 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   void push_ephemeral(SessionKey to, const FramePtr& frame) override;
   void grant(SessionKey to, ConversationId conv) override;
   void send_away(SessionKey session) override;
+  void slow_down(SessionKey session, std::uint32_t pause_ms) override;
   void on_committed(const domain::ConversationMeta& meta, const store::StoredEntry& entry) override;
   void on_read(TenantId tenant, ConversationId conv, Principal who, std::uint64_t upto) override;
   void queue_position(TenantId tenant, ConversationId conv, std::uint32_t position, bool online) override;

@@ -141,6 +141,71 @@ TEST_F(Sending, RefusesWithoutUsingTheNumberWhileTheQueueIsFull) {
   v.entry("hello");
 }
 
+TEST_F(Sending, AsksToPauseOnceForEachPauseWhenTheJournalTakesNothing) {
+  start();
+  Client v = visitor(1), other = visitor(2);
+  for (const auto& [code, pause_ms] : {std::pair(store::Code::kJournalFull, 2000), {store::Code::kJournalDown, 1000}}) {
+    journal->fail_with(code);
+    Client& who = code == store::Code::kJournalFull ? v : other;
+    const json refused = who.send(who.conv(), "text", {{"text", "a"}}, 1);
+    EXPECT_EQ(refused["after_ms"], pause_ms);
+    EXPECT_EQ(who.peer->take("slow")["pause_ms"], refused["after_ms"]);
+    for (int i = 0; i < 5; ++i) who.send(who.conv(), "text", {{"text", "a"}}, 1);
+    who.peer->settle();
+    EXPECT_EQ(who.peer->all("slow").size(), 1u) << "it is asked once";
+  }
+  ASSERT_TRUE(eventually([&] {
+    other.send(other.conv(), "text", {{"text", "a"}}, 1);
+    return other.peer->all("slow").size() == 2;
+  })) << "and once more after the pause";
+  journal->fail_with(store::Code::kOk);
+  EXPECT_EQ(other.send(other.conv(), "text", {{"text", "a"}}, 1)["seq"], 1) << "a pause is a request, no refusal";
+  other.peer->settle();
+  EXPECT_EQ(other.peer->all("slow").size(), 2u);
+}
+
+TEST_F(Sending, AsksToPauseWhenTheQueueOfTheJournalIsFullOrHalfFull) {
+  start();
+  Client v = visitor(1), other = visitor(2), third = visitor(3);
+  journal->refuse_submits(true);
+  EXPECT_EQ(v.send(v.conv(), "text", {{"text", "a"}}, 1)["code"], "busy");
+  EXPECT_EQ(v.peer->take("slow")["pause_ms"], 1000);
+  journal->refuse_submits(false);
+  journal->pretend_queued(32768);
+  std::this_thread::sleep_for(600ms);  // it looks twice
+  EXPECT_EQ(other.text("not yet")["seq"], 1);
+  other.peer->settle();
+  EXPECT_TRUE(other.peer->all("slow").empty());
+  journal->pretend_queued(32769);
+  std::uint64_t seq = 1;
+  ASSERT_TRUE(eventually([&] {
+    EXPECT_EQ(other.text("more")["seq"], ++seq);
+    return !other.peer->all("slow").empty();
+  }));
+  EXPECT_EQ(other.peer->take("slow")["pause_ms"], 500);
+  third.peer->settle();
+  EXPECT_TRUE(third.peer->all("slow").empty()) << "who sends nothing is not asked";
+}
+
+TEST_F(Sending, AsksToPauseOnAnotherReactorThanTheHomes) {
+  reactors_wanted = 2;
+  settings.tenant.reactors = 2;
+  start();
+  std::vector<Client> visitors;
+  for (std::uint64_t i = 1; i <= 6; ++i) {
+    visitors.push_back(visitor(i));
+    EXPECT_EQ(visitors.back().text("hello")["seq"], 1);
+  }
+  journal->fail_with(store::Code::kJournalDown);
+  for (const AgentId id : {kAnn, kBob, kSue}) {
+    for (Client& v : visitors) {
+      Client a = agent(id);
+      EXPECT_EQ(a.send(v.conv(), "note", {{"text", "x"}})["code"], "journal_down");
+      EXPECT_EQ(a.peer->take("slow")["pause_ms"], 1000);
+    }
+  }
+}
+
 TEST_F(Sending, NobodyWaitsForTheAnswerToSomebodyElse) {
   start();
   Client v = visitor(1), w = visitor(2), x = visitor(3);

@@ -130,7 +130,12 @@ class FaultyJournal final : public store::Journal {
   }
   void save_marks(std::vector<Mark> marks) override { real_.save_marks(std::move(marks)); }
   asio::awaitable<Result<std::vector<Mark>>> load_marks(ConversationId conv) override { return real_.load_marks(conv); }
-  Health health() const override { return real_.health(); }
+  void pretend_queued(std::size_t items) { queued_ = items; }
+  Health health() const override {
+    Health health = real_.health();
+    health.queued += queued_;
+    return health;
+  }
   void on_stable(OnStable handler) override {
     std::lock_guard lock(mutex_);
     on_stable_[Reactor::current()] = std::move(handler);
@@ -167,6 +172,7 @@ class FaultyJournal final : public store::Journal {
   mutable std::mutex mutex_;
   bool holding_ = false;
   std::vector<std::pair<Reactor*, std::shared_ptr<Held>>> held_;
+  std::atomic<std::size_t> queued_{0};
   std::atomic<bool> archive_later_{false};
   std::unordered_map<ConversationId, std::uint64_t> archived_;  // of the one reactor that tests of it use
   std::unordered_map<Reactor*, OnStable> on_stable_;
