@@ -222,7 +222,7 @@ class CommandLine {
     CLI::App& journal = *app_.add_subcommand("journal", "The log of all conversations");
     journal.require_subcommand(1);
     CLI::App& cat = with_data(add(journal, "cat", "Print the journal as JSON lines; the server may run",
-                                  [this] { return cat_journal(host_, settings().store.folder, journal_); }));
+                                  [this] { return cat_journal(host_, settings(), journal_); }));
     cat.add_option("--conv", journal_.conv, "Only this conversation")->check(CLI::PositiveNumber);
     cat.add_option("--after", journal_.after, "Only after this position")->check(CLI::NonNegativeNumber);
     cat.add_option("--limit", journal_.limit, "At most this many lines")->check(CLI::PositiveNumber);

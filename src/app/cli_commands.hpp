@@ -32,7 +32,7 @@ int make_demo(const AdminSession& session, const AdminOptions& options);
 struct JournalOptions {
   std::uint64_t conv = 0, after = 0, limit = 0;  ///< 0: no restriction
 };
-int cat_journal(CliHost& host, const std::filesystem::path& folder, const JournalOptions& options);
+int cat_journal(CliHost& host, const config::Settings& settings, const JournalOptions& options);
 int migrate(CliHost& host, const config::Settings& settings, bool json);
 /// The same for the standard store.
 int migrate_standard(CliHost& host, const config::Settings& settings, bool json);

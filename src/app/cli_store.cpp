@@ -9,6 +9,7 @@
 #include "cli_commands.hpp"
 #include "parley/base/bytes.hpp"
 #include "parley/protocol/pack.hpp"
+#include "parley/store/journal_dump.hpp"
 
 namespace parley::app {
 namespace {
@@ -72,7 +73,7 @@ nlohmann::ordered_json body_of(const protocol::PackItem& item) {
   return json;
 }
 
-nlohmann::ordered_json line_of(std::int64_t pos, std::int64_t seq, const protocol::PackItem& item) {
+nlohmann::ordered_json line_of(std::uint64_t pos, std::uint64_t seq, const protocol::PackItem& item) {
   nlohmann::ordered_json line;
   line["pos"] = pos;
   line["tenant"] = item.tenant.str();
@@ -94,9 +95,11 @@ nlohmann::ordered_json line_of(std::int64_t pos, std::int64_t seq, const protoco
   return line;
 }
 
-}  // namespace
+void print(CliHost& host, std::uint64_t pos, std::uint64_t seq, const protocol::PackItem& item) {
+  host.out << line_of(pos, seq, item).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
+}
 
-int cat_journal(CliHost& host, const std::filesystem::path& folder, const JournalOptions& options) {
+int cat_embedded(CliHost& host, const std::filesystem::path& folder, const JournalOptions& options) {
   Db db = open_database(folder);
   Query rows = prepare(
       db,
@@ -106,7 +109,8 @@ int cat_journal(CliHost& host, const std::filesystem::path& folder, const Journa
   sqlite3_bind_int64(rows.get(), 3, options.limit == 0 ? -1 : static_cast<std::int64_t>(options.limit));
   int code = 0;
   while (step(db, rows) && host.out) {
-    std::int64_t pos = sqlite3_column_int64(rows.get(), 0);
+    const auto pos = static_cast<std::uint64_t>(sqlite3_column_int64(rows.get(), 0));
+    const auto seq = static_cast<std::uint64_t>(sqlite3_column_int64(rows.get(), 1));
     const void* bytes = sqlite3_column_blob(rows.get(), 2);
     std::string_view pack(static_cast<const char*>(bytes),
                           static_cast<std::size_t>(sqlite3_column_bytes(rows.get(), 2)));
@@ -117,13 +121,36 @@ int cat_journal(CliHost& host, const std::filesystem::path& folder, const Journa
       code = 1;
       continue;
     }
-    for (const protocol::PackItem& item : *items) {
-      host.out << line_of(pos, sqlite3_column_int64(rows.get(), 1), item)
-                      .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)
-               << "\n";
-    }
+    for (const protocol::PackItem& item : *items) print(host, pos, seq, item);
   }
   return code;
+}
+
+int cat_standard(CliHost& host, const config::Settings& settings, const JournalOptions& options) {
+  store::StandardOptions where;
+  where.redis_url = settings.redis.url;
+  where.redis_prefix = settings.redis.prefix;
+  where.shards = settings.redis.shards;
+  where.postgres = settings.postgres.url;
+  int code = 0;
+  std::uint64_t lines = 0;
+  const auto visit = [&](const store::DumpedItem& found) {
+    print(host, found.pos, found.seq, found.item);
+    return host.out && ++lines != options.limit;
+  };
+  const auto damaged = [&](const std::string& place, const std::string& why) {
+    host.err << "parley: " << place << ": " << why << "\n";
+    code = 1;
+  };
+  store::dump_standard_journal(where, {ConversationId{options.conv}, options.after}, visit, damaged);
+  return code;
+}
+
+}  // namespace
+
+int cat_journal(CliHost& host, const config::Settings& settings, const JournalOptions& options) {
+  return settings.store.standard() ? cat_standard(host, settings, options)
+                                   : cat_embedded(host, settings.store.folder, options);
 }
 
 int migrate(CliHost& host, const config::Settings& settings, bool json) {

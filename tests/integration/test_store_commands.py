@@ -93,3 +93,66 @@ async def test_dead_letters_are_listed_shown_and_put_back(daemon) -> None:
 def test_the_embedded_store_has_no_dead_letters(stopped_daemon) -> None:
     refused = stopped_daemon.cli("dead-letters", "list", "--config", config(stopped_daemon), check=False)
     assert refused.returncode == 2 and "only the standard store" in refused.stderr
+
+
+async def test_the_journal_is_printed_as_it_stands(daemon) -> None:
+    site = await Site.make(daemon)
+    visitor, other, agent = await site.visitor(), await site.visitor(), await site.agent()
+    for text in ("你好", "second", "third"):
+        await visitor.tell(text)
+    await agent.watch(visitor.own)
+    await agent.do(visitor.own, "claim", {})
+    await agent.do(visitor.own, "note", {"text": "a note"})
+    await agent.tell("wrong", visitor.own)
+    await agent.do(visitor.own, "edit", {"target": 6, "text": "right"})
+
+    async def archived() -> None:
+        deadline = asyncio.get_running_loop().time() + 20
+        while daemon.backing and not daemon.reader().is_archived():
+            assert asyncio.get_running_loop().time() < deadline, "not archived within 20 s"
+            await asyncio.sleep(0.05)
+
+    def cat(*arguments: str):
+        return [json.loads(line) for line in daemon.cli("journal", "cat", *arguments, "--config", str(daemon.config)).stdout.splitlines()]
+
+    def compare(printed) -> None:
+        stored = daemon.reader().entries()
+        assert [(line["pos"], line["seq"], line["conv"], line["type"], line["id"], line["from"], line["dev"], line["n"]) for line in printed] == [
+            (entry.pos, entry.seq or 0, entry.conv, entry.type, entry.id, entry.principal, entry.dev, entry.n) for entry in stored
+        ]
+        assert [(line["audience"], line["ts_ns"], line["body"]["text"]) for line in printed if line["type"] in ("text", "note")] == [
+            ("internal" if entry.internal else "public", entry.ts_ns, entry.text) for entry in stored if entry.type in ("text", "note")
+        ]
+
+    await archived()
+    everything = cat()
+    compare(everything)
+    assert [line["seq"] for line in everything] == [1, 2, 3, 4, 5, 6, 7] and everything[3]["claim"] == 1
+    assert everything[5]["body"]["text"] == "right", "as it is now"
+
+    # What waits for the archive: nobody can move on what this transaction holds.
+    blocker = daemon.backing.postgres.connect(daemon.backing.name) if daemon.backing else None
+    try:
+        if blocker:
+            blocker.cursor().execute("begin; lock table flush_progress in exclusive mode")
+        await other.tell("not archived yet")
+        await visitor.tell("neither")
+        whole = cat()
+        compare(whole)
+        assert [line["body"]["text"] for line in whole[7:]] == ["not archived yet", "neither"]
+        if blocker:
+            assert not daemon.reader().is_archived()
+    finally:
+        if blocker:
+            blocker.close()
+    assert cat("--conv", other.own) == whole[7:8]
+    assert cat("--conv", visitor.own, "--after", str(whole[3]["pos"])) == whole[4:7] + whole[8:]
+    assert cat("--after", str(whole[5]["pos"]), "--limit", "2") == whole[6:8]
+    await archived()
+    assert cat() == whole, "the same before and after"
+
+
+@pytest.mark.store("standard")
+def test_a_journal_that_cannot_be_reached_is_said_in_one_line(stopped_daemon) -> None:
+    refused = stopped_daemon.cli("journal", "cat", "--config", config(stopped_daemon), check=False)
+    assert refused.returncode == 1 and "PostgreSQL" in refused.stderr and refused.stderr.count("\n") == 1
