@@ -310,6 +310,8 @@ class Daemon {
                             [this] { return static_cast<double>(store_->stats().commit_ns_sum) / 1e9; });
     metrics_.gauge_callback("parley_journal_wal_bytes", "Size of the write-ahead log.", {},
                             [this] { return static_cast<double>(store_->stats().wal_bytes); });
+    metrics_.gauge_callback("parley_search_lag_seconds", "Age of the oldest entry that search does not find yet.", {},
+                            [this] { return store_->stats().search_lag_seconds; });
     if (settings_.store.standard()) register_archive_metrics();
     metrics_.gauge_callback("parley_cpu_queue_depth", "Jobs that wait for the pool of password hashing and word lists.",
                             {}, [this] { return static_cast<double>(cpu_.depth()); });
@@ -328,8 +330,6 @@ class Daemon {
           &Stats::flush_failures);
     gauge("parley_archive_dead_letters", "Entries that PostgreSQL refused; see parley dead-letters.",
           &Stats::dead_letters);
-    gauge("parley_archive_search_lag_seconds", "Age of the oldest entry that search does not find yet.",
-          &Stats::search_lag_seconds);
     gauge("parley_redis_reconnects", "Connections to Redis made anew since the start.", &Stats::redis_reconnects);
   }
 
