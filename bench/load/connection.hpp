@@ -25,11 +25,11 @@ struct Connection {
   bool receives = false;  ///< messages; agents do, and senders who hear themselves
   Phase phase = Phase::kConnecting;
   bool waits_for_room = false, queued = false;
-  unsigned number = 0;      ///< no two connections of a run have the same
-  unsigned group = 0;       ///< those of one lane have the same
-  unsigned step = 0;        ///< of signing in
-  std::string address;      ///< where others reach it
-  std::string token, conv;  ///< Parley
+  unsigned number = 0;              ///< no two connections of a run have the same
+  unsigned group = 0;               ///< those of one lane have the same
+  unsigned step = 0;                ///< of signing in
+  std::string address;              ///< where others reach it
+  std::string token, conv, resume;  ///< Parley
   Lane* lane = nullptr;
   std::string in, out;
   std::string message;  ///< what came so far of a fragmented message

@@ -31,6 +31,10 @@ int main(int argc, char** argv) {
   app.add_option("--sessions", o.sessions, "Idle sessions")->check(CLI::Range(1, 19000));
   app.add_option("--role", o.role, "Of idle sessions")->check(CLI::IsMember({"visitor", "agent"}));
   app.add_flag("--lists", o.lists, "Each agent session watches the list of waiting conversations (parley)");
+  app.add_flag("--storm", o.storm,
+               "In the end all idle sessions are cut off and come back, as many at a time as --concurrency says");
+  app.add_flag("--hold", o.hold,
+               "Idle sessions stay, answering heartbeats, until standard input ends; a line says when they stand");
   app.add_option("--concurrency", o.concurrency, "Connections being opened at a time")->check(CLI::Range(1, 1000));
   app.add_option("--rate", o.rate, "Messages per second over all senders; 0: saturation")->check(CLI::Range(0.0, 1e6));
   app.add_option("--window", o.window, "Unanswered sends per sender")->check(CLI::Range(1, 16));

@@ -36,7 +36,8 @@ void Parley::upgraded(Connection& c) {
   char dev[17];
   std::snprintf(dev, sizeof dev, "LOAD%012u", c.number + 1);
   append_frame(c.out, R"({"t":"hello","id":1,"ver":1,"role":")" + std::string(c.agent ? "agent" : "visitor") +
-                          R"(","token":")" + c.token + R"(","dev":")" + dev + "\"}");
+                          R"(","token":")" + c.token + R"(","dev":")" + dev + '"' +
+                          (c.resume.empty() ? "" : R"(,"resume":")" + c.resume + '"') + "}");
 }
 
 void Parley::signing_in(Connection& c, std::string_view text) {
@@ -45,6 +46,7 @@ void Parley::signing_in(Connection& c, std::string_view text) {
   const Phase signed_in = c.lane != nullptr ? Phase::kSettingUp : Phase::kReady;
   if (c.step == 0 && text.find(R"("t":"ready")") != std::string_view::npos) {
     c.conv = between(text, R"("conv":{"conv":")", "\"");
+    c.resume = between(text, R"("resume":")", "\"");
     if (c.agent && options_.lists) {
       append_frame(c.out, R"({"t":"watch","id":2,"view":"waiting"})");
       c.step = 1;

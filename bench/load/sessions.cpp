@@ -1,5 +1,9 @@
 #include "sessions.hpp"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <stdexcept>
@@ -20,6 +24,26 @@ class Nobody : public Sink {
   void written(Connection& c) override { wire->queue(c); }
   Wire* wire = nullptr;
 };
+
+/// Cuts all off at once; seconds until all are signed in again.
+double storm(Wire& wire, const std::vector<Connection*>& sessions, unsigned concurrency) {
+  for (Connection* c : sessions) {
+    wire.close(*c);
+    c->in.clear();
+    c->message.clear();
+  }
+  const std::int64_t begin = now_ns();
+  wire.open(sessions, concurrency);
+  return static_cast<double>(now_ns() - begin) / 1e9;
+}
+
+/// Seconds until standard input ended. A session that is lost ends the run.
+double hold(Wire& wire) {
+  std::cout << "standing" << std::endl;
+  const std::int64_t begin = now_ns();
+  for (pollfd input{STDIN_FILENO, POLLIN, 0}; poll(&input, 1, 0) == 0;) wire.turn(20'000'000);
+  return static_cast<double>(now_ns() - begin) / 1e9;
+}
 
 double per(double what, unsigned sessions) { return what / sessions; }
 
@@ -65,6 +89,8 @@ nlohmann::json open_sessions(const Options& options) {
                                                options.sessions)},
                  {"errors", 0},
                  {"first_error", ""}});
+  if (options.hold) result["held_seconds"] = hold(wire);
+  if (options.storm) result["storm_seconds"] = storm(wire, sessions, options.concurrency);
   for (Connection* c : sessions) wire.close(*c);
   return result;
 }

@@ -14,16 +14,45 @@ class Refused(Exception):
     """The generator or the server failed; there is no figure."""
 
 
+class Load:
+    """A generator that runs; killed when left before its end."""
+
+    def __init__(self, server: Server, *arguments: str) -> None:
+        global last
+        last = shlex.join(arguments)
+        self.server = server
+        command: List[str] = ["taskset", "-c", str(OTHER_CORE), str(LOAD), *arguments, *server.generator_arguments()]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> "Load":
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+    def until_standing(self) -> None:
+        """With --hold: until all sessions are there."""
+        assert self.process.stdout
+        if self.process.stdout.readline().strip() != "standing":
+            self.result()
+
+    def result(self) -> Dict[str, Any]:
+        """Waits for the end; with --hold, asks for it."""
+        out, errors = self.process.communicate()
+        if self.process.returncode != 0:
+            log = self.server.log
+            raise Refused(f"{self.server.name}: {errors.strip()[-500:]} {log.read_text(errors='replace')[-500:] if log.exists() else ''}")
+        result = json.loads(out)
+        if result["errors"]:
+            raise Refused(f"{self.server.name}: {result['errors']} errors, the first: {result['first_error']}")
+        return result
+
+
 def load(server: Server, *arguments: str) -> Dict[str, Any]:
-    command: List[str] = ["taskset", "-c", str(OTHER_CORE), str(LOAD), *arguments, *server.generator_arguments()]
-    global last
-    last = shlex.join(arguments)
+    """A whole run, and what the server says of it."""
     server.before_load()
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        tail = server.log.read_text(errors="replace")[-500:] if server.log.exists() else ""
-        raise Refused(f"{server.name}: {done.stderr.strip()[-500:]} {tail}")
-    result = json.loads(done.stdout)
-    if result["errors"]:
-        raise Refused(f"{server.name}: {result['errors']} errors, the first: {result['first_error']}")
+    with Load(server, *arguments) as running:
+        result = running.result()
     return {**result, **server.after_load(result)}

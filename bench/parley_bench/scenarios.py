@@ -6,43 +6,11 @@ import statistics
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from . import generator
+from . import crowds, generator
+from .plan import Result, Results, Run, Size  # noqa: F401  (for whoever runs scenarios)
 from .servers import ALL, Parley, Server
-
-Result = Dict[str, Any]
-Results = Dict[str, List[Result]]  # by case
-
-
-@dataclass
-class Size:
-    """How long and how large; `quick` only shows that everything works."""
-
-    quick: bool
-    seconds: float = 10
-    sustained_seconds: float = 60
-    repeats: int = 3
-    pairs: int = 2000
-    sessions: int = 15000
-    agents: int = 10000
-
-    @staticmethod
-    def of(quick: bool) -> "Size":
-        return Size(True, seconds=1.5, sustained_seconds=4, repeats=1, pairs=200, sessions=500, agents=300) if quick else Size(False)
-
-    def warmup(self) -> float:
-        return 0.5 if self.quick else 2
-
-
-@dataclass
-class Run:
-    """What a scenario is given: which servers may be used, and what was measured so far."""
-
-    size: Size
-    usable: Sequence[str]
-    saturation: Callable[[str], float]  # messages/s of a server, from the scenario `relay`; LookupError if that has none
-
 
 @dataclass
 class Scenario:
@@ -201,6 +169,8 @@ SCENARIOS = [
     Scenario("sessions", "Idle sessions and handshakes", _sessions),
     Scenario("conversations", "New conversations: opened, assigned, closed", _conversations, servers=PARLEY_ONLY),
     Scenario("reactors", "One and two reactors on the same core", _reactors, servers=["parley-embedded"]),
+    Scenario("storm", "Everybody comes back at once", crowds.storm, servers=PARLEY_ONLY),
+    Scenario("many", "Many connections", crowds.many, servers=["parley-embedded"], repeats=1),
     Scenario("start", "From exec to the first chat", _start, servers=PARLEY_ONLY),
 ]
 

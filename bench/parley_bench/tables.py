@@ -3,7 +3,8 @@ import statistics
 from typing import Any, Dict, List, Sequence, Tuple
 
 from . import plots
-from .scenarios import Result, Results, median, pick
+from .plan import Result, Results
+from .scenarios import median, pick
 from .servers import ALL
 
 Plots = Dict[str, str]  # file name → SVG
@@ -208,6 +209,37 @@ def reactors(results: Results) -> Tuple[str, Plots]:
     return table(["case", "messages/s", "CPU µs/msg, reactors", "× one reactor", "process", "ack p99 µs", "valid"], rows), {}
 
 
+def storm(results: Results) -> Tuple[str, Plots]:
+    rows = []
+    for case, runs in results.items():
+        quantiles = [cell(pick(runs, when, "ack_us", q)) for q in ("p50", "p99", "p999") for when in ("before", "during")]
+        rows.append([case, f"{median(runs, 'sessions'):,.0f}", cell(pick(runs, "storm_seconds"), 2), *quantiles])
+    head = ["server", "sessions", "all back after s", "ack p50 µs of the others before", "during", "p99 before", "during", "p99.9 before", "during"]
+    return table(head, rows), {}
+
+
+def many(results: Results) -> Tuple[str, Plots]:
+    rows, curves = [], {"memory of the daemons": [], "kernel, both ends": []}
+    for runs in results.values():
+        for plateau in runs[-1]["plateaus"]:
+            busy = plateau["cores_busy"]
+            rows.append(
+                [
+                    f"{plateau['sessions']:,}",
+                    f"{plateau['rss_mb']:,.0f}",
+                    f"{plateau['kernel_mb']:,.0f}",
+                    f"{busy['0']:.0%}",
+                    f"{busy['1']:.0%}",
+                    f"{plateau['ack_us']['p50']:,.0f}",
+                    f"{plateau['ack_us']['p99']:,.0f}",
+                ]
+            )
+            curves["memory of the daemons"].append((plateau["sessions"] / 1000, plateau["rss_mb"]))
+            curves["kernel, both ends"].append((plateau["sessions"] / 1000, plateau["kernel_mb"]))
+    head = ["sessions, each with heartbeats", "memory of the daemons MB", "kernel MB, both ends", "core 0 (daemons)", "core 1 (clients)", "ack p50 µs of a chat at 1,000/s", "p99"]
+    return table(head, rows), {"many-memory.svg": plots.lines("Memory by thousands of sessions", curves, "MB", over="k")}
+
+
 def start(results: Results) -> Tuple[str, Plots]:
     rows = [[case, cell(pick(runs, "ready_ms")), cell(pick(runs, "chat_ms"))] for case, runs in results.items()]
     return table(["server", "exec to ready ms", "exec to the first chat answered ms, tenant and accounts made on the way"], rows), {}
@@ -224,6 +256,8 @@ def draw(name: str, results: Results) -> Tuple[str, Plots]:
         "sessions": sessions,
         "conversations": conversations,
         "reactors": reactors,
+        "storm": storm,
+        "many": many,
         "start": start,
     }
     return functions[name](results)

@@ -2,7 +2,8 @@
 import statistics
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
-from .scenarios import Results, median, pick
+from .plan import Results
+from .scenarios import median, pick
 from .tables import others_busy, reactor_us, table
 
 Judged = Tuple[str, str, str, Optional[bool]]  # what, target, measured, met; None: cannot be said
@@ -109,6 +110,10 @@ def _others(all_results: Dict[str, Results]) -> List[Judged]:
     judged += _at_least("9 · the same against socket.io", handshakes("parley-embedded"), handshakes("socket.io"), 3)
     for case in ("parley-embedded", "parley-everysec"):
         judged += _at_least(f"11 · new conversations per second, {case}", _figure(all_results.get("conversations", {}), case, lambda r: r["acked_per_s"]), 1, 5000, "/s")
+    for case, runs in all_results.get("storm", {}).items():
+        judged += _at_most(f"9 · {median(runs, 'sessions'):,.0f} sessions come back, {case}", median(runs, "storm_seconds"), 1, 2, "s")
+    for runs in all_results.get("many", {}).values():
+        judged += _at_least("10 · live sessions with heartbeats, none lost", runs[-1]["plateaus"][-1]["sessions"], 1, 500_000, "")
     reactors = all_results.get("reactors", {})
     for case, factor in (("sixteen small tenants", 1.15), ("one wide tenant", 1.3)):
         one, two = (_figure(reactors, f"{case}, {n}", reactor_us) for n in ("1 reactor", "2 reactors"))
