@@ -40,7 +40,7 @@ test('5: what was written without a line arrives after a reload, once and in ord
   await visitor.say('c')
   await becomes(visitor.texts, ['a', 'b', 'c'])
   await visitor.banner.getByText(/Reconnecting/).first().waitFor()
-  await visitor.waitForState('Waiting for the connection')
+  await visitor.waitForState('Waiting to be sent')
   await picture(page, 'recovery-5-cut')
   await page.reload()
   await visitor.open()

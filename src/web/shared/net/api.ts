@@ -5,7 +5,7 @@ import type {
 } from './frames'
 import type { Environment } from './ports'
 
-/** queued: no connection yet. sending: on a wire. sent: stored. delivered / read: on the other side. */
+/** queued: no connection yet, or the server asked to wait. sending: on a wire. sent: stored. delivered / read: on the other side. */
 export type MessageState = 'queued' | 'sending' | 'sent' | 'delivered' | 'read' | 'failed'
 
 export interface Failure {

@@ -102,9 +102,43 @@ describe('sending', () => {
     await clock.pass(1_000)
     expect(screen(client)).toEqual(['a sending', 'b sending', 'c sending'])
     limited = false
-    await clock.pass(2_000)
+    await clock.pass(1_000)
+    expect(server.sends()).toHaveLength(3)
+    await clock.pass(510)
     expect(server.texts()).toEqual(['a', 'b', 'c'])
     expect(screen(client)).toEqual(['a sent', 'b sent', 'c sent'])
+  })
+
+  it('holds everything back while the server asks for a pause, and keeps the order', async () => {
+    const { client, clock, server, say } = await live()
+    say('a')
+    await clock.pass(10)
+    server.push({ t: 'slow', pause_ms: 1_000 })
+    for (const word of ['b', 'c']) say(word)
+    await clock.pass(1_200)
+    expect(screen(client)).toEqual(['a sent', 'b queued', 'c queued'])
+    expect(server.sends()).toHaveLength(1)
+    await clock.pass(60)
+    expect(screen(client)).toEqual(['a sent', 'b sent', 'c sent'])
+    expect(server.texts()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('repeats what was refused only after the pause that came with it', async () => {
+    const { client, clock, server, say } = await live()
+    let full = true
+    server.refuse = () => (full ? { status: 507, code: 'journal_full', retry: true, after_ms: 100 } : undefined)
+    for (const word of ['a', 'b', 'c']) say(word)
+    await clock.pass(10)
+    server.push({ t: 'slow', pause_ms: 2_000 })
+    await clock.pass(1)
+    expect(screen(client)).toEqual(['a queued', 'b queued', 'c queued'])
+    full = false
+    say('d')
+    await clock.pass(2_400)
+    expect(server.sends()).toHaveLength(3)
+    await clock.pass(200)
+    expect(server.texts()).toEqual(['a', 'b', 'c', 'd'])
+    expect(server.sends().map(({ n }) => n)).toEqual([1, 2, 3, 1, 2, 3, 4])
   })
 
   it('resends from the expected n after 412', async () => {

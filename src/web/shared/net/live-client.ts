@@ -114,7 +114,7 @@ export class LiveClient implements LiveClientApi {
     const items = itemsOf({
       log,
       pending: this.outbox.shown(conv),
-      connected: this.state.phase === 'live',
+      sending: this.state.phase === 'live' && this.outbox.pause === undefined,
       me,
       isOwn: (entry) => this.isOwn(entry),
       localOf: (dev, n) => this.outbox.localOf(dev, n),

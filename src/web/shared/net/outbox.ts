@@ -39,8 +39,9 @@ export class Outbox {
   private principal: string | undefined
   private live = false
   private inflight = defaultInflight
-  private slowTimer: unknown
   private lastCreated = 0
+  /** Timer that holds everything back after the server asked for it. */
+  pause: unknown
 
   constructor(private readonly env: Environment, private readonly hooks: OutboxHooks) {}
 
@@ -170,11 +171,8 @@ export class Outbox {
   }
 
   slow(ms: number): void {
-    this.env.clock.cancel(this.slowTimer)
-    this.slowTimer = this.env.clock.after(ms, () => {
-      this.slowTimer = undefined
-      this.pump()
-    })
+    this.holdBack(this, ms, () => this.pump())
+    for (const conv of this.conversations()) this.hooks.changed(conv)
   }
 
   onAck(ack: AckFrame): void {
@@ -183,7 +181,10 @@ export class Outbox {
     const { lane, row } = found
     this.offWire(row)
     lane.answeredN = Math.max(lane.answeredN, ack.n)
-    if (ack.seq === 0) return this.settled(lane, row, { ok: true, seq: 0 })
+    if (ack.seq === 0) {
+      this.drop(lane, row)
+      return this.settled(lane, row, 0)
+    }
     const sent = bare(row)
     this.hooks.acked(sent, ack)
     this.markStored(lane, row, ack.seq, ack.epoch, ack.stable)
@@ -268,7 +269,7 @@ export class Outbox {
     if (error.code === 'out_of_order' && !this.fillable(lane, row, from)) return this.startOver(lane)
     this.goBack(lane, Math.min(from, row.n ?? from), true)
     const wait = error.after_ms ?? (error.code === 'out_of_order' ? 0 : defaultPause)
-    if (wait) this.pauseLane(lane, wait)
+    if (wait) this.holdBack(lane, wait, () => this.pumpLane(lane))
     else this.pumpLane(lane)
   }
 
@@ -346,7 +347,7 @@ export class Outbox {
   }
 
   private pumpLane(lane: Lane): void {
-    if (!this.live || lane.pause !== undefined || this.slowTimer !== undefined || lane.conv === '') return
+    if (!this.live || lane.pause !== undefined || this.pause !== undefined || lane.conv === '') return
     const open = lane.unanswered().slice(0, this.inflight)
     const numbered: Pending[] = []
     const before = lane.lastN
@@ -397,11 +398,12 @@ export class Outbox {
     }
   }
 
-  private pauseLane(lane: Lane, ms: number): void {
-    this.env.clock.cancel(lane.pause)
-    lane.pause = this.env.clock.after(ms, () => {
-      lane.pause = undefined
-      this.pumpLane(lane)
+  /** Up to half as long again as asked, so that not everybody comes back at once. */
+  private holdBack(held: { pause: unknown }, ms: number, go: () => void): void {
+    this.env.clock.cancel(held.pause)
+    held.pause = this.env.clock.after(ms * (1 + this.env.random() / 2), () => {
+      held.pause = undefined
+      go()
     })
   }
 
@@ -430,22 +432,16 @@ export class Outbox {
   }
 
   private markStored(lane: Lane, row: Pending, seq: number, epoch: string, stable = 0): void {
-    const settle = this.waiting.get(row.local)
-    this.waiting.delete(row.local)
     row.stored = { seq, epoch }
     if (seq <= stable) this.drop(lane, row)
-    else if (settle) this.commit({ lanes: [laneRow(lane)] })
-    else this.commit({ put: [bare(row)], lanes: [laneRow(lane)] })
-    settle?.({ ok: true, seq })
-    this.hooks.changed(lane.conv)
-    this.pumpLane(lane)
+    else this.commit({ put: this.waiting.has(row.local) ? [] : [bare(row)], lanes: [laneRow(lane)] })
+    this.settled(lane, row, seq)
   }
 
-  private settled(lane: Lane, row: Pending, result: SendResult): void {
+  private settled(lane: Lane, row: Pending, seq: number): void {
     const settle = this.waiting.get(row.local)
     this.waiting.delete(row.local)
-    this.drop(lane, row)
-    settle?.(result)
+    settle?.({ ok: true, seq })
     this.hooks.changed(lane.conv)
     this.pumpLane(lane)
   }

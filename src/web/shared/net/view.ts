@@ -9,7 +9,8 @@ const drawn = new Set(['text', 'note', 'claim', 'assign', 'transfer', 'close', '
 export interface ViewInput {
   log: ConversationLog
   pending: Pending[]
-  connected: boolean
+  /** What is not on a wire can get there. */
+  sending: boolean
   me: Sender | undefined
   isOwn(entry: Entry): boolean
   localOf(dev: string | undefined, n: number | undefined): string | undefined
@@ -30,7 +31,7 @@ export function reachOf(log: ConversationLog, me: Sender | undefined): Reach {
 }
 
 export function itemsOf(input: ViewInput): Item[] {
-  const { log, pending, connected, me } = input
+  const { log, pending, sending, me } = input
   const reach = reachOf(log, me)
   const items: Item[] = []
   const shown = new Set<string>()
@@ -62,7 +63,7 @@ export function itemsOf(input: ViewInput): Item[] {
       ts: row.created,
       from: me ?? { k: 'v', id: '' },
       own: true,
-      state: stateOf(row, connected),
+      state: stateOf(row, sending),
       ...(row.failure ? { failure: row.failure } : {}),
       ...(row.timedOut && !row.failure ? { failure: timeoutFailure } : {}),
       edited: false,
@@ -74,8 +75,7 @@ export function itemsOf(input: ViewInput): Item[] {
 
 const timeoutFailure = { code: 'timeout', message: '' }
 
-function stateOf(row: Pending, connected: boolean): MessageState {
+function stateOf(row: Pending, sending: boolean): MessageState {
   if (row.failure || row.timedOut) return 'failed'
-  if (!connected) return 'queued'
-  return 'sending'
+  return sending || row.wireId !== undefined ? 'sending' : 'queued'
 }

@@ -24,7 +24,7 @@ export const en = {
   tryAgain: 'Try again',
   you: 'You',
   agent: 'Agent',
-  queued: 'Waiting for the connection',
+  queued: 'Waiting to be sent',
   sending: 'Sending…',
   sent: 'Sent',
   delivered: 'Delivered',

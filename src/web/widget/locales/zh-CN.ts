@@ -26,7 +26,7 @@ export const zhCN: CatalogOf<typeof en> = {
   tryAgain: '重试',
   you: '我',
   agent: '客服',
-  queued: '等待网络连接',
+  queued: '等待发送',
   sending: '发送中…',
   sent: '已发送',
   delivered: '已送达',
