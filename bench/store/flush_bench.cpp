@@ -173,7 +173,7 @@ void time_search(Sql& sql, const std::string& conninfo, std::uint64_t items) {
 
   for (const char* words : {"refund", "chat about", "123456", "nothing like it"}) {
     const Clock::time_point begin = Clock::now();
-    standard::SearchQuery query;
+    SearchQuery query;
     query.tenant = TenantId{1};
     query.text = words;
     const std::size_t hits = standard::search(sql, query).hits.size();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "conversation_row.hpp"
 #include "message_facts.hpp"
 #include "page.hpp"
 #include "sender_results.hpp"
@@ -10,40 +11,7 @@
 namespace parley::store::archive {
 namespace {
 
-constexpr std::string_view kMetaColumns =
-    "tenant_id, id, channel_id, visitor_id, number, epoch, status, claim, assignee, head, public_head, last_pos, "
-    "created_ns, last_ts_ns, last_text_seq, last_from, preview, waiting_since, first_response_at, closed_ns, "
-    "closed_by_kind, closed_by_id, closed_reason, archived_seq";
-constexpr std::size_t kArchivedColumn = 23;
-
 SqlValue number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
-
-domain::ConversationMeta meta_of(const SqlRow& row) {
-  domain::ConversationMeta meta;
-  meta.tenant = TenantId{row.u64(0)};
-  meta.id = ConversationId{row.u64(1)};
-  meta.channel = ChannelId{row.u64(2)};
-  meta.visitor = VisitorId{row.u64(3)};
-  meta.number = row.u64(4);
-  meta.epoch = row.text(5);
-  meta.status = static_cast<protocol::Status>(row.i64(6));
-  meta.claim = row.u64(7);
-  meta.assignee = AgentId{row.u64(8)};
-  meta.head = row.u64(9);
-  meta.public_head = row.u64(10);
-  meta.last_pos = row.u64(11);
-  meta.created_ns = row.i64(12);
-  meta.last_ts_ns = row.i64(13);
-  meta.last_text_seq = row.u64(14);
-  meta.last_from = static_cast<char>(row.i64(15));
-  meta.preview = row.text(16);
-  meta.waiting_since_ns = row.i64(17);
-  meta.first_response_ns = row.i64(18);
-  meta.closed_ns = row.i64(19);
-  if (meta.closed_ns != 0) meta.closed_by = {static_cast<PrincipalKind>(row.i64(20)), row.u64(21)};
-  meta.closed_reason = row.text(22);
-  return meta;
-}
 
 std::vector<domain::ConversationMeta> metas(Sql& sql, std::string_view where,
                                             std::initializer_list<SqlValue> parameters) {
@@ -109,11 +77,11 @@ std::optional<Archived> load(Sql& sql, ConversationId conv) {
   Archived found;
   ConversationState& state = found.state;
   std::string statement = "select ";
-  statement.append(kMetaColumns).append(" from conversation where id = ?");
+  statement.append(kMetaColumns).append(", archived_seq from conversation where id = ?");
   const auto rows = sql.query(statement, {number(conv.value)});
   if (!rows.empty()) {
     state.meta = meta_of(rows[0]);
-    found.archived = rows[0].u64(kArchivedColumn);
+    found.archived = rows[0].u64(kBehindMeta);
   }
   for (const SqlRow& row :
        sql.query("select principal_kind, principal_id, dev, tenant_id, results from sender_state where conv = ?",

@@ -69,6 +69,7 @@ class Statement {
   bool null(int i) const { return sqlite3_column_type(statement_, i) == SQLITE_NULL; }
   std::int64_t i64(int i) const { return sqlite3_column_int64(statement_, i); }
   std::uint64_t u64(int i) const { return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, i)); }
+  std::string text(int i) const { return std::string(bytes(i)); }
   /// Text or blob; until the next step().
   std::string_view bytes(int i) const {
     const void* data = sqlite3_column_blob(statement_, i);

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "body_codec.hpp"
+#include "conversation_row.hpp"
 #include "message_rows.hpp"
 #include "parley/base/clock.hpp"
 
@@ -23,43 +24,10 @@ protocol::Code code_of(const protocol::PackItem& record) {
 
 }  // namespace
 
-const char* const kMetaColumns =
-    "tenant_id, id, channel_id, visitor_id, number, epoch, status, claim, assignee, head, public_head, last_pos, "
-    "created_ns, last_ts_ns, last_text_seq, last_from, "
-    "preview, waiting_since, first_response_at, closed_ns, closed_by_kind, closed_by_id, closed_reason, applied_pos";
-constexpr int kAppliedPosColumn = 23;
-
-domain::ConversationMeta meta_of(const Statement& row) {
-  domain::ConversationMeta meta;
-  meta.tenant = TenantId{row.u64(0)};
-  meta.id = ConversationId{row.u64(1)};
-  meta.channel = ChannelId{row.u64(2)};
-  meta.visitor = VisitorId{row.u64(3)};
-  meta.number = row.u64(4);
-  meta.epoch = row.bytes(5);
-  meta.status = static_cast<protocol::Status>(row.i64(6));
-  meta.claim = row.u64(7);
-  meta.assignee = AgentId{row.u64(8)};
-  meta.head = row.u64(9);
-  meta.public_head = row.u64(10);
-  meta.last_pos = row.u64(11);
-  meta.created_ns = row.i64(12);
-  meta.last_ts_ns = row.i64(13);
-  meta.last_text_seq = row.u64(14);
-  meta.last_from = static_cast<char>(row.i64(15));
-  meta.preview = row.bytes(16);
-  meta.waiting_since_ns = row.i64(17);
-  meta.first_response_ns = row.i64(18);
-  meta.closed_ns = row.i64(19);
-  if (meta.closed_ns != 0) meta.closed_by = {static_cast<PrincipalKind>(row.i64(20)), row.u64(21)};
-  meta.closed_reason = row.bytes(22);
-  return meta;
-}
-
 Conversations::Conversations(Connection& db, std::size_t keep_max)
     : db_(db),
       keep_max_(keep_max),
-      select_(db, std::string("select ") + kMetaColumns + " from conversation where id = ?"),
+      select_(db, std::string("select ") + kMetaColumns + ", applied_pos from conversation where id = ?"),
       select_senders_(db,
                       "select principal_kind, principal_id, dev, tenant_id, results from sender_state where conv = ?"),
       insert_(db,
@@ -120,7 +88,7 @@ void Conversations::load(Conversation& conversation) {
     ResetAtEnd reset(select_);
     if (select_.step()) {
       conversation.meta = meta_of(select_);
-      conversation.applied_pos = select_.u64(kAppliedPosColumn);
+      conversation.applied_pos = select_.u64(kBehindMeta);
       conversation.exists = true;
     }
   }

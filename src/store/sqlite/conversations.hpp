@@ -33,10 +33,6 @@ struct Conversation {
   Conversation* older = nullptr;
 };
 
-/// Reads a row of conversation selected with kMetaColumns.
-domain::ConversationMeta meta_of(const Statement& row);
-extern const char* const kMetaColumns;
-
 /// The conversations that the writer works on: read from their rows when first needed, the least recently used
 /// forgotten. What messages change is written to the rows later (flush_some), because a row per message would triple
 /// the cost of an append; replay() makes up for it after a crash. Threads: the writer.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "conversation_row.hpp"
 #include "history.hpp"
 
 namespace parley::store {

@@ -4,7 +4,6 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -15,29 +14,10 @@
 #include "parley/protocol/pack.hpp"
 #include "postgres/pg_bulk.hpp"
 #include "postgres/pg_connection.hpp"
-#include "standard/flusher.hpp"
 #include "standard/flusher_entry.hpp"
+#include "standard/flusher_state.hpp"
 
 namespace parley::store::standard {
-
-/// The shard must not go on: somebody has to look first. what() is for people.
-class ShardStopped : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-/// Another flusher has taken over.
-class Fenced : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-/// The committed position is not the expected one: an earlier commit went through after all.
-class PositionMoved : public std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
-/// How far a shard is archived: the last entry of its log that is.
-struct Position {
-  std::uint64_t incarnation = 0, counter = 0;
-  auto operator<=>(const Position&) const = default;
-};
 
 /// Archives entries of one shard in one transaction, all of them or none. Use it once.
 class FlushBatch {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "parley/protocol/pack.hpp"
@@ -24,6 +25,10 @@ struct FlushEntry {
 
   std::string id() const { return std::to_string(log.incarnation) + "-" + std::to_string(log.counter); }
 };
+
+inline std::string_view bytes_of(const DevId& dev) {
+  return {reinterpret_cast<const char*>(dev.bytes.data()), dev.bytes.size()};
+}
 
 /// Takes the items apart. Needs no more of `log` than that decode_log_entry() accepted it.
 FlushEntry prepare(redis::LogEntry&& log);

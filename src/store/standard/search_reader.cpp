@@ -1,11 +1,7 @@
-#include <pthread.h>
-
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
 #include <map>
 #include <mutex>
-#include <thread>
 #include <utility>
 
 #include "bigrams.hpp"
@@ -18,11 +14,11 @@
 #include "redis/functions.hpp"
 #include "standard/dead_letters.hpp"
 #include "standard/search.hpp"
+#include "standard/turns.hpp"
 
 namespace parley::store::standard {
 namespace {
 
-using namespace std::chrono_literals;
 using protocol::EntryType;
 
 constexpr std::size_t kRows = redis::kBatchItemsMax + 904;  // at least one whole entry of the journal
@@ -74,10 +70,13 @@ class IndexRows {
 }  // namespace
 
 struct SearchReader::Impl {
-  explicit Impl(SearchReaderOptions o) : options(std::move(o)), postgres(connection_options(options, watchdog)) {}
+  explicit Impl(SearchReaderOptions o)
+      : options(std::move(o)),
+        postgres(connection_options(options, watchdog)),
+        turns({"store-search", options.idle_wait, options.retry_min, options.retry_max}, [this] { return turn(); }) {}
 
-  void loop();
-  bool turn();
+  Turns::Turn turn();
+  bool look_at_all();
   bool index_shard(unsigned shard);
   void reindex(IndexRows& index, const std::vector<IndexRows::Place>& targets);
   void set_trouble(const std::string& why);
@@ -85,17 +84,14 @@ struct SearchReader::Impl {
   const SearchReaderOptions options;
   const std::shared_ptr<PgWatchdog> watchdog = std::make_shared<PgWatchdog>();
   PgConnection postgres;
-  std::thread thread;
-  std::chrono::milliseconds retry{0};
-  std::atomic<bool> stopping{false};
   std::atomic<std::uint64_t> indexed{0}, failures{0};
   std::atomic<std::int64_t> oldest_ns{0};
   std::int64_t oldest_of_turn = 0;
 
   mutable std::mutex mutex;  // leaf lock: guards all below
-  std::condition_variable wake, synced;
   std::string down;
-  std::uint64_t sync_wanted = 0, sync_done = 0;
+
+  Turns turns;  // last: its thread ends first
 };
 
 void SearchReader::Impl::set_trouble(const std::string& why) {
@@ -108,41 +104,24 @@ void SearchReader::Impl::set_trouble(const std::string& why) {
   if (!before.empty() && why.empty()) log::info("search_goes_on", "index={}", "message_search");
 }
 
-void SearchReader::Impl::loop() {
-  while (!stopping) {
-    std::uint64_t sync = 0;
-    {
-      std::lock_guard lock(mutex);
-      sync = sync_wanted;
-    }
-    bool more = false, good = false;
-    try {
-      more = turn();
-      good = true;
-      retry = 0ms;
-      set_trouble({});
-    } catch (const SqlError& error) {
-      if (stopping) break;
-      failures.fetch_add(1, std::memory_order_relaxed);
-      set_trouble(error.what());
-    }
-    if (more) continue;
-    std::unique_lock lock(mutex);
-    if (good) {
-      sync_done = sync;
-      synced.notify_all();
-      wake.wait_for(lock, options.idle_wait, [&] { return stopping || sync_wanted != sync_done; });
-    } else {
-      retry = std::clamp(retry * 2, options.retry_min, options.retry_max);
-      wake.wait_for(lock, retry, [&] { return stopping.load(); });
-    }
+Turns::Turn SearchReader::Impl::turn() {
+  try {
+    const bool more = look_at_all();
+    set_trouble({});
+    return more ? Turns::Turn::kMore : Turns::Turn::kIdle;
+  } catch (const SqlError& error) {
+    if (turns.past_deadline()) return Turns::Turn::kLast;
+    failures.fetch_add(1, std::memory_order_relaxed);
+    set_trouble(error.what());
+    return Turns::Turn::kFailed;
   }
 }
 
-bool SearchReader::Impl::turn() {
+/// True if there is more to index.
+bool SearchReader::Impl::look_at_all() {
   bool more = false;
   oldest_of_turn = 0;
-  for (unsigned shard = 0; shard < options.shards && !stopping; ++shard) more |= index_shard(shard);
+  for (unsigned shard = 0; shard < options.shards && !turns.past_deadline(); ++shard) more |= index_shard(shard);
   oldest_ns.store(oldest_of_turn, std::memory_order_relaxed);
   return more;
 }
@@ -226,22 +205,12 @@ void SearchReader::Impl::reindex(IndexRows& index, const std::vector<IndexRows::
 SearchReader::SearchReader(SearchReaderOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
 SearchReader::~SearchReader() { stop(); }
 
-void SearchReader::start() {
-  impl_->thread = std::thread([impl = impl_.get()] {
-    ::pthread_setname_np(::pthread_self(), "store-search");
-    impl->loop();
-  });
-}
+void SearchReader::start() { impl_->turns.start(); }
 
 void SearchReader::stop() {
-  if (!impl_->thread.joinable()) return;
-  {
-    std::lock_guard lock(impl_->mutex);
-    impl_->stopping = true;
-  }
-  impl_->watchdog->end_by(PgWatchdog::Clock::now());
-  impl_->wake.notify_all();
-  impl_->thread.join();
+  const Turns::Clock::time_point now = Turns::Clock::now();
+  impl_->watchdog->end_by(now);
+  impl_->turns.stop(now);
 }
 
 SearchReader::Stats SearchReader::stats() const {
@@ -258,11 +227,6 @@ std::string SearchReader::trouble() const {
   return impl_->down;
 }
 
-bool SearchReader::request_sync(std::chrono::milliseconds patience) {
-  std::unique_lock lock(impl_->mutex);
-  const std::uint64_t mine = ++impl_->sync_wanted;
-  impl_->wake.notify_all();
-  return impl_->synced.wait_for(lock, patience, [&] { return impl_->sync_done >= mine; });
-}
+bool SearchReader::request_sync(std::chrono::milliseconds patience) { return impl_->turns.request_sync(patience); }
 
 }  // namespace parley::store::standard

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include <future>
+
+#include "postgres/pg_bulk.hpp"
 #include "postgres_fixture.hpp"
 
 namespace parley::store::test {
@@ -94,12 +97,17 @@ TEST_F(PgConnectionTest, KnowsTheKindsOfErrors) {
                                     {"23503", Kind::kOther},
                                     {"53100", Kind::kFull},
                                     {"53300", Kind::kBusy},
+                                    {"40000", Kind::kBusy},
                                     {"40001", Kind::kBusy},
+                                    {"40003", Kind::kBusy},
                                     {"40P01", Kind::kBusy},
                                     {"57014", Kind::kBusy},
                                     {"55P03", Kind::kBusy},
                                     {"XX001", Kind::kCorrupt},
-                                    {"42601", Kind::kOther}}) {
+                                    {"42501", Kind::kOther},
+                                    {"42601", Kind::kOther},
+                                    {"0A000", Kind::kOther},
+                                    {"22003", Kind::kOther}}) {
     const std::string raise =
         std::string("do $$ begin raise exception 'because' using errcode = '") + state + "'; end $$";
     const SqlError error = error_from([&] { sql.execute(raise); });
@@ -107,6 +115,59 @@ TEST_F(PgConnectionTest, KnowsTheKindsOfErrors) {
     EXPECT_EQ(error.what(), "because (PostgreSQL " + std::string(state) + ")");
   }
   EXPECT_EQ(one("select 1").i64(0), 1);
+}
+
+TEST_F(PgConnectionTest, TellsARefusedValueFromEverythingElse) {
+  auto refused = [&](const std::string& statement, const std::vector<std::string>& parameters) {
+    try {
+      sql.run(statement, parameters);
+    } catch (const PgError& error) {
+      return error.refuses_data();
+    }
+    ADD_FAILURE() << statement << " was accepted";
+    return false;
+  };
+  EXPECT_TRUE(refused("select $1::smallint", {"70000"}));
+  EXPECT_TRUE(refused("select $1::jsonb", {R"({"a":"\u0000"})"}));
+  EXPECT_TRUE(refused("select $1::text", {std::string("a\0b", 3)}));
+  EXPECT_FALSE(refused("select $1::bigint from nowhere", {"1"}));
+  EXPECT_EQ(sql.run("select $1::bigint + 1", {"1"}).i64(0, 0), 2);
+}
+
+TEST_F(PgConnectionTest, CopiesInBinary) {
+  sql.execute("create temp table t (a bigint, b bytea, c jsonb, d integer[])");
+  const std::string bytes("\0\xff\\x", 4);
+  CopyRows rows;
+  for (std::int64_t i = 0; i < 20'000; ++i) {  // more than goes out at once
+    rows.row(4);
+    rows.i64(i);
+    rows.bytes(bytes);
+    i % 2 == 0 ? rows.json(R"({"text":"some words that take their room"})") : rows.null();
+    rows.i32_array({1, -2});
+  }
+  sql.copy_in("copy t from stdin (format binary)", rows.finish());
+  const PgRows found = sql.run("select count(*), sum(a), count(c), (array_agg(distinct b))[1], min(d)::text from t");
+  EXPECT_EQ(found.i64(0, 0), 20'000);
+  EXPECT_EQ(found.i64(0, 1), 199'990'000);
+  EXPECT_EQ(found.i64(0, 2), 10'000);
+  EXPECT_EQ(found.bytes(0, 3), bytes);
+  EXPECT_EQ(found.text(0, 4), "{1,-2}");
+}
+
+TEST_F(PgConnectionTest, ACopyThatIsRefusedLeavesTheConnectionUsable) {
+  sql.execute("create temp table t (a jsonb)");
+  CopyRows rows;
+  rows.row(1);
+  rows.json(R"({"a":"\u0000"})");
+  try {
+    sql.copy_in("copy t from stdin (format binary)", rows.finish());
+    ADD_FAILURE() << "it was accepted";
+  } catch (const PgError& error) {
+    EXPECT_TRUE(error.refuses_data()) << error.what();
+  }
+  error_from([&] { sql.copy_in("copy nowhere from stdin (format binary)", rows.finish()); });
+  EXPECT_TRUE(sql.connected());
+  EXPECT_EQ(sql.run("select count(*) from t").i64(0, 0), 0);
 }
 
 TEST_F(PgConnectionTest, SaysInOneLineWhyItCannotConnect) {
@@ -182,6 +243,37 @@ TEST_F(PgConnectionTest, ComesBackAfterItsBackendWasEnded) {
   EXPECT_NE(one("select pg_backend_pid()").i64(0), backend);
 }
 
+TEST_F(PgConnectionTest, DoesNotComeBackWhenItMustNot) {
+  PgOptions once = options();
+  once.reconnects = false;
+  PgConnection lonely(once);
+  const std::int64_t backend = lonely.query("select pg_backend_pid()", {})[0].i64(0);
+  sql.query("select pg_terminate_backend(?)", {backend});
+  error_from([&] {
+    for (int i = 0; i < 1000; ++i) lonely.query("select 1", {});
+  });
+  EXPECT_EQ(error_from([&] { lonely.query("select 1", {}); }).kind, Kind::kBusy);
+}
+
+TEST_F(PgConnectionTest, ItsOwnerEndsAWait) {
+  PgOptions owned = options();
+  owned.watchdog = std::make_shared<PgWatchdog>();
+  PgConnection other(owned);
+  const std::int64_t backend = other.query("select pg_backend_pid()", {})[0].i64(0);
+  auto call =
+      std::async(std::launch::async, [&] { return error_from([&] { other.query("select pg_sleep(30)", {}); }); });
+  ASSERT_TRUE(eventually([&] {
+    return one("select count(*) from pg_stat_activity where pid = ? and query like '%pg_sleep%' and state = 'active'",
+               {backend})
+               .i64(0) == 1;
+  }));
+  const auto begin = std::chrono::steady_clock::now();
+  owned.watchdog->end_by(begin);
+  EXPECT_EQ(call.get().kind, Kind::kBusy);
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 5s);
+  EXPECT_FALSE(other.connected());
+}
+
 TEST_F(PgConnectionTest, DoesNotGoOnBehindATransactionThatWasLost) {
   sql.execute("create table lost_one (a bigint)");
   sql.begin();
@@ -226,6 +318,36 @@ TEST(PgConnectionServer, GivesUpOnAServerThatIsStuck) {
   EXPECT_EQ(error.kind, Kind::kBusy);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 10s);
   EXPECT_EQ(sql.query("select 1", {})[0].i64(0), 1);
+}
+
+TEST(PgConnectionServer, GivesUpACopyIntoAServerThatIsStuck) {
+  PostgresServer server;
+  PgOptions options = options_of(server.conninfo());
+  options.statement = 2s;
+  PgConnection sql(options), other(options_of(server.conninfo()));
+  sql.execute(
+      "create table t (a bytea); create function wait() returns trigger language plpgsql as "
+      "$$ begin perform pg_sleep(60); return new; end $$; create trigger wait before insert on t for each row "
+      "execute function wait()");
+  CopyRows rows;
+  for (int i = 0; i < 64; ++i) {  // more than the buffers of a socket hold
+    rows.row(1);
+    rows.bytes(std::string(1 << 20, 'x'));
+  }
+  auto call = std::async(std::launch::async, [&] {
+    return error_from([&] { sql.copy_in("copy t from stdin (format binary)", rows.finish()); });
+  });
+  ASSERT_TRUE(eventually([&] {
+    return other.query("select count(*) from pg_stat_activity where wait_event = 'PgSleep'", {})[0].i64(0) == 1;
+  }));
+  server.pause();
+  const auto begin = std::chrono::steady_clock::now();
+  const SqlError error = call.get();
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, 8s);
+  server.resume();
+  EXPECT_EQ(error.kind, Kind::kBusy);
+  EXPECT_THAT(error.what(), ::testing::HasSubstr("no answer"));
+  EXPECT_FALSE(sql.connected());
 }
 
 }  // namespace

@@ -213,5 +213,22 @@ TEST(DeadLetters, CanBeReplayedWhenTheyCanBeKeptNow) {
   EXPECT_EQ(replay_dead_letter(it.sql, 999).reason, "there is no dead letter with this number");
 }
 
+TEST(FlusherPace, TakesSmallerBatchesWhileAWholeOneTakesTooLong) {
+  JournalAndArchive it;
+  it.talk(kConv, 64);
+  it.sql.execute(
+      "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(0.02); return "
+      "new; end $$; create trigger slow before insert on message for each row execute function slow()");
+  FlusherOptions options = it.options();
+  options.statement = 500ms;  // a whole batch takes 1280 ms
+  options.batch_items = 64;
+  RunningFlusher run(options);
+  ASSERT_TRUE(run.sync(20s)) << run.flusher.trouble();
+  EXPECT_EQ(it.count("message"), 64);
+  EXPECT_GE(run.flusher.stats().failures, 1u);
+  EXPECT_GE(run.flusher.stats().transactions, 3u);
+  EXPECT_EQ(run.flusher.trouble(), "");
+}
+
 }  // namespace
 }  // namespace parley::store::standard::test
