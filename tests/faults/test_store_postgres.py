@@ -240,13 +240,40 @@ async def test_the_link_to_postgres_misbehaves(tmp_path, seed) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("direction", [UP, DOWN])
-async def test_a_deaf_link_to_postgres_does_not_stop_the_flusher_for_good(tmp_path, seed, direction) -> None:
+@pytest.mark.parametrize("lasts", [2, 9])  # a statement is given up after 8 s, so either it or the next connection meets the deaf link
+async def test_a_deaf_link_to_postgres_is_noticed(tmp_path, seed, direction, lasts) -> None:
+    """One direction swallows everything, and no reset tells: within 10 s after it carries again, everything is archived."""
     async with Stand(tmp_path, seed, links=True) as stand:
-        load = await stand.begin()
+        load = await stand.begin(edits=False)
         await load.more_acks(50)
         stand.postgres_link.drop(direction)
-        await load.more_acks(100)
-        await asyncio.sleep(2)
+        end = asyncio.get_running_loop().time() + lasts
+        while asyncio.get_running_loop().time() < end:
+            await load.more_acks(10)
         stand.postgres_link.heal()
+        await stand.drained(timeout=10)
         await load.more_acks(50)
-        await stand.sound(drain_timeout=45)
+        await stand.sound(drain_timeout=10)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("how", ["away", "deaf"])
+async def test_a_postgres_that_cannot_be_reached_at_the_start_is_named(tmp_path, seed, how) -> None:
+    async with Stand(tmp_path, seed, links=True) as stand:
+        load = await stand.begin()
+        await load.more_acks(20)
+        await stand.daemon.kill()
+        if how == "away":
+            stand.postgres.kill()
+        else:
+            stand.postgres_link.drop(UP)
+        mark = len(stand.daemon.log())
+        starting = asyncio.create_task(stand.daemon.start())
+        await stand.until("the log says what is missing", lambda: "PostgreSQL cannot be reached" in stand.daemon.log()[mark:], timeout=10)
+        if how == "away":
+            stand.postgres.start()
+        else:
+            stand.postgres_link.heal()
+        await starting
+        await load.more_acks(20)
+        await stand.sound()

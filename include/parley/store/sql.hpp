@@ -9,7 +9,7 @@
 #include <variant>
 #include <vector>
 
-/// A small synchronous SQL interface with one driver per engine (SQLite now, libpqxx beside it). SQL is written once,
+/// A small synchronous SQL interface with one driver per engine (SQLite's own, libpqxx). SQL is written once,
 /// in the common subset with `?` parameters. Threads: one connection is used by one worker thread at a time.
 namespace parley::store {
 

@@ -25,12 +25,14 @@ using namespace standard;
 constexpr std::chrono::milliseconds kConnect = 3s, kAnswer = 10s, kRetry = 200ms;
 constexpr auto kDrain = 5s;
 
-/// Calls `attempt` until it returns an empty string; throws what it said last when `until` has passed.
+/// Calls `attempt` until it returns an empty string; throws what it said last when `until` has passed, and tells what
+/// it said first at once.
 template <class Attempt>
 void wait_for(std::chrono::steady_clock::time_point until, Attempt attempt) {
-  for (;;) {
+  for (bool told = false;;) {
     const std::string why = attempt();
     if (why.empty()) return;
+    if (!std::exchange(told, true)) log::warn("store_start_waits", "reason={}", log::quote(why));
     if (std::chrono::steady_clock::now() >= until) throw std::runtime_error("store: " + why);
     std::this_thread::sleep_for(kRetry);
   }
