@@ -11,6 +11,8 @@
 namespace parley::store::archive {
 namespace {
 
+constexpr unsigned kSlotBits = 28;  // of conversation.pos_slot
+
 SqlValue number(std::uint64_t value) { return static_cast<std::int64_t>(value); }
 
 std::vector<domain::ConversationMeta> metas(Sql& sql, std::string_view where,
@@ -125,13 +127,14 @@ std::optional<ConversationId> of_visitor(Sql& sql, ChannelId channel, VisitorId 
 }
 
 std::vector<domain::ConversationMeta> closed(Sql& sql, TenantId tenant, std::uint64_t before_pos, unsigned limit) {
-  return metas(sql, "tenant_id = ? and status = 3 and last_pos < ? order by last_pos desc limit ?",
+  return metas(sql, "tenant_id = ? and status = 3 and closed_pos < ? order by closed_pos desc limit ?",
                {number(tenant.value), number(before_pos == 0 ? INT64_MAX : before_pos), std::int64_t{limit}});
 }
 
 std::vector<domain::ConversationMeta> changed(Sql& sql, TenantId tenant, std::uint64_t since_pos, unsigned limit) {
-  return metas(sql, "tenant_id = ? and last_pos > ? order by last_pos limit ?",
-               {number(tenant.value), number(since_pos), std::int64_t{limit}});
+  // The index names slots of positions (migrations/0002); within one they are sorted here.
+  return metas(sql, "tenant_id = ? and pos_slot >= ? and last_pos > ? order by pos_slot, last_pos limit ?",
+               {number(tenant.value), number(since_pos >> kSlotBits), number(since_pos), std::int64_t{limit}});
 }
 
 std::vector<Journal::Mark> marks(Sql& sql, ConversationId conv) {
