@@ -44,11 +44,6 @@ standard_folders() {
 
 start_redis() {
   redis_started=$SECONDS
-  # Redis 7.0 forgets a transaction that a power loss cut off in the middle, but leaves its beginning in the file, where it swallows what is written next.
-  if (as_user redis test -f "$data/redis/appendonlydir/appendonly.aof.manifest"); then
-    (as_user redis redis-check-aof --fix "$data/redis/appendonlydir/appendonly.aof.manifest") <<<y >>"$data/redis/redis.log" 2>&1 ||
-      fail "the file of Redis is damaged; the end of $data/redis/redis.log says where"
-  fi
   (as_user redis setsid redis-server --port 0 --unixsocket "$data/redis/redis.sock" --unixsocketperm 700 --dir "$data/redis" --pidfile "$data/redis/redis.pid" \
     --save '' --appendonly yes --appendfsync always --aof-load-truncated yes --maxmemory-policy noeviction) </dev/null >>"$data/redis/redis.log" 2>&1 &
   redis_pid=$!
@@ -75,6 +70,18 @@ until_up() {
   done
   fail "$what did not answer within $((attempt / 10)) s; see $log"
 }
+# redis_stopped_to_mend: true if it ended because it found a torn file that is not its last one, which it mended: the power went while it rewrote its file. The next start goes on.
+redis_stopped_to_mend() {
+  for _ in $(seq 600); do
+    if ! kill -0 "$redis_pid" 2>/dev/null; then
+      tail -n 3 "$data/redis/redis.log" | grep -q 'the truncated file is not the last file'
+      return
+    fi
+    if redis_answers; then return 1; fi
+    sleep 0.1
+  done
+  return 1
+}
 redis_answers() { [ "$(redis-cli -s "$data/redis/redis.sock" ping 2>/dev/null)" = PONG ]; }
 sql() { psql -X -q -A -t -v ON_ERROR_STOP=1 -h "$data/postgres" -U postgres -d postgres -c "$1"; }
 
@@ -89,6 +96,7 @@ start_servers() {
   fi
   start_redis
   start_postgres
+  if redis_stopped_to_mend; then start_redis; fi
   until_up Redis "$redis_pid" "$data/redis/redis.log" redis_answers
   until_up PostgreSQL "$postgres_pid" "$data/postgres/server.log" "$postgres_bin/pg_isready" -h "$data/postgres" -U postgres
   [ -n "$(sql "select 1 from pg_roles where rolname = 'parley'")" ] || sql 'create role parley login'

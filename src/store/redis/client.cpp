@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "parley/base/bytes.hpp"
+#include "redis/append_file.hpp"
 #include "redis/command_writer.hpp"
 #include "redis/endpoint.hpp"
 #include "redis/reply_reader.hpp"
@@ -50,7 +51,7 @@ std::string in_ms(Milliseconds time) { return std::to_string(time.count()) + " m
 /// Home reactor only. Handlers hold it alive; `epoch_` tells them, and the loops that run callbacks, that the
 /// connection they belong to is gone.
 struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
-  enum class Phase { kDown, kConnecting, kSigningIn, kReady, kClosed };
+  enum class Phase { kDown, kConnecting, kSigningIn, kGuarding, kReady, kClosed };
 
   struct Waiting {
     Command command;
@@ -133,6 +134,39 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
     std::string refusal = sign_in_refusal(sign_in_list[signed_in], reply);
     if (!refusal.empty()) return lose(std::move(refusal));
     if (++signed_in < sign_in_list.size()) return;
+    if (!options.guard_file) return get_ready();
+    phase = Phase::kGuarding;
+    guard.emplace(Clock::now());
+    ask_guard();
+  }
+
+  void ask_guard() {
+    guard_command = guard->command();
+    guard_asked = true;
+    attempt_ends = Clock::now() + options.deaf;
+    writer.add(guard_command);
+    ask_flush();
+    plan();
+  }
+
+  void take_guard_reply(const Reply& reply) {
+    if (!guard_asked) return lose("the server answers what nobody asked for");
+    guard_asked = false;
+    switch (guard->take(reply, Clock::now())) {
+      case AppendFileGuard::Step::kDone:
+        return get_ready();
+      case AppendFileGuard::Step::kSend:
+        return ask_guard();
+      case AppendFileGuard::Step::kPause:
+        attempt_ends = Clock::now() + AppendFileGuard::kPause;
+        plan();
+        return tell_down(guard->reason());
+      case AppendFileGuard::Step::kFailed:
+        return lose(guard->reason());
+    }
+  }
+
+  void get_ready() {
     phase = Phase::kReady;
     backoff = kBackoffMin;
     encoded = written = 0;
@@ -169,11 +203,17 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
     std::vector<Done> failed;
     if (was_ready) give_up_unknown(failed);
     plan();
+    const std::string told = why;  // the callbacks below may change everything
+    tell_down(std::move(why), was_ready);
+    for (const Done& done : failed) done(Error(Errc::kUnavailable, "Redis: " + told));
+  }
+
+  void tell_down(std::string why, bool was_ready = false) {
     const bool news = was_ready || why != reason;
     reason = std::move(why);
-    const std::string told = reason;  // the callbacks below may change everything
-    if (news && changed) changed(false, told);
-    for (const Done& done : failed) done(Error(Errc::kUnavailable, "Redis: " + told));
+    if (!news || !changed) return;
+    const std::string told = reason;  // the handler may change everything
+    changed(false, told);
   }
 
   /// Of the commands that were given to the socket, those that may not run twice end now. One of which no byte had
@@ -252,7 +292,7 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
   }
 
   void flush() {
-    if ((phase != Phase::kReady && phase != Phase::kSigningIn) || waiting_writable) return;
+    if ((phase != Phase::kReady && phase != Phase::kSigningIn && phase != Phase::kGuarding) || waiting_writable) return;
     for (std::size_t this_turn = 0;;) {
       if (writer.empty()) gather();
       if (writer.empty()) return;
@@ -322,6 +362,8 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
       }
       if (phase == Phase::kReady)
         take_reply(std::move(reply));
+      else if (phase == Phase::kGuarding)
+        take_guard_reply(reply);
       else
         take_sign_in_reply(reply);
       if (epoch != before) return;
@@ -351,6 +393,7 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
         break;
       case Phase::kConnecting:
       case Phase::kSigningIn:
+      case Phase::kGuarding:
         next = std::min(next, attempt_ends);
         break;
       case Phase::kReady:
@@ -372,6 +415,11 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
       connect();
     } else if ((phase == Phase::kConnecting || phase == Phase::kSigningIn) && now >= attempt_ends) {
       lose("no connection within " + in_ms(options.connect));
+    } else if (phase == Phase::kGuarding && now >= attempt_ends) {
+      if (guard_asked)
+        lose("no answer for " + in_ms(options.deaf));
+      else
+        ask_guard();
     } else if (phase == Phase::kReady && sent > 0) {
       const std::uint64_t before = epoch;
       // We may have been held up ourselves and the answer lies in the socket.
@@ -439,6 +487,9 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
   std::string last_error;
   std::vector<Command> sign_in_list;
   std::size_t signed_in = 0;  // replies to it
+  std::optional<AppendFileGuard> guard;
+  Command guard_command;
+  bool guard_asked = false;  // else it pauses
   Milliseconds backoff = kBackoffMin;
   Clock::time_point retry_at{}, attempt_ends{};
 

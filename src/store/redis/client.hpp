@@ -19,6 +19,9 @@ enum class OnLoss {
 /// connects by itself, again and again (100 ms to 2 s apart, jittered), authenticates, selects the database, asks
 /// whether the server is ready (one that is still loading its data is not), and then sends what waits: first the
 /// commands that are to be replayed, in their old order, then the new ones.
+/// With guard_file it also waits, before it counts as connected, until the server has rewritten its append-only file
+/// since it was started, and asks for that if need be (append_file.hpp): nothing that is answered may be lost behind a
+/// torn transaction.
 /// A connection that is alive but deaf is noticed: while nothing is awaited, a PING goes out every `probe`, and if
 /// `deaf` passes without a byte although an answer is due, the connection is dropped and made anew.
 /// An answer that is not the Redis protocol, or that nobody asked for, drops the connection too.
@@ -33,6 +36,7 @@ class Client : private ReactorBound {
     std::chrono::milliseconds probe{2000};
     std::chrono::milliseconds deaf{5000};
     std::size_t queue_bytes_max = 64u << 20;  ///< commands waiting or unanswered; beyond, send() is refused
+    bool guard_file = false;                  ///< for clients that write
   };
   using Done = std::function<void(Result<Reply>)>;
 
@@ -49,13 +53,14 @@ class Client : private ReactorBound {
   /// The same for coroutines, with kFail. kOverloaded if the queue is full, kClosed after close().
   asio::awaitable<Result<Reply>> call(Command command, std::chrono::milliseconds deadline);
 
+  /// Signed in, and everything that has to come before commands is done: a server that only accepts does not count.
   bool connected() const noexcept;
-  /// Since when there has been no connection; meaningful only while !connected().
+  /// Since when there has been no connection, however many attempts failed since; meaningful only while !connected().
   std::chrono::steady_clock::time_point down_since() const noexcept;
   /// Why there is no connection, for people; empty while connected() and before the first attempt ended.
   const std::string& down_reason() const noexcept;
   /// Called on the home reactor at each change of connected(), with the reason for people ("" when connected), and
-  /// also when an attempt failed for another reason than was told before. Not called by close().
+  /// also when an attempt failed, or waits, for another reason than was told before. Not called by close().
   void on_change(std::function<void(bool connected, const std::string& reason)> handler);
   /// Ends everything that waits with kClosed, inside this call, and goes no further.
   void close();

@@ -36,6 +36,7 @@ void JournalLane::start(Refresh refresh) {
   redis::Client::Options options;
   options.endpoint = shared_->endpoint;
   options.queue_bytes_max = 256u << 20;  // two batches per shard, far below it
+  options.guard_file = true;             // also for reads_: restore() and others write
   appends_ = std::make_unique<redis::Client>(home(), options);
   reads_ = std::make_unique<redis::Client>(home(), options);
   appends_->on_change([this](bool connected, const std::string& reason) { changed(connected, reason); });
@@ -92,7 +93,11 @@ void JournalLane::trouble(const std::string& what) {
 void JournalLane::changed(bool connected, const std::string& reason) {
   if (closed_) return;
   shared_->trouble(name_ + " connection", connected ? "" : "no connection to Redis: " + reason);
-  if (!connected) return;
+  if (!connected) {
+    log::warn("redis_not_connected", "lane={} cause={}", name_, log::quote(reason));
+    return;
+  }
+  log::info("redis_connected", "lane={}", name_);
   ++connection_;
   pump_all();
 }

@@ -10,6 +10,7 @@
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "postgres/archive.hpp"
+#include "redis/append_file.hpp"
 #include "redis/endpoint.hpp"
 #include "redis/functions.hpp"
 #include "redis/setup.hpp"
@@ -43,6 +44,8 @@ class Recovery {
   Recovered run() {
     const redis::ServerFacts facts = redis::check_server(redis_);
     for (const std::string& warning : facts.warnings) log::warn("redis_setup", "warning={}", log::quote(warning));
+    if (!redis::guard_append_file(redis_))
+      log::warn("redis_setup", "warning=\"the append-only file could not be rewritten; its log may say why\"");
     redis::load_library(redis_, redis::kLibraryName, redis::kLibrarySource);
     Recovered out;
     out.lease = redis::acquire(redis_, shared_.options.redis_prefix, shared_.options.lease, 3 * shared_.options.lease);

@@ -8,6 +8,7 @@
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "postgres/archive.hpp"
+#include "redis/append_file.hpp"
 #include "shards.hpp"
 
 namespace parley::store::standard {
@@ -18,6 +19,9 @@ using Metas = std::vector<domain::ConversationMeta>;
 
 constexpr auto kMarksEvery = 3s;
 constexpr std::int64_t kReserveAheadMs = 3000;
+// Each attempt to rewrite, even a failed one, begins one more file.
+constexpr auto kLookAtFileEvery = 10s;
+constexpr auto kRewriteEvery = 5min;
 // A flush follows an append within 50 ms, unless there is a backlog.
 constexpr auto kListPatience = 300ms, kListPause = 5ms;
 // Longer than a conversation counts as young (JournalShared::is_young), since what is evicted may look like new.
@@ -39,7 +43,8 @@ bool run_on(Reactor& reactor, std::chrono::steady_clock::time_point until, std::
 
 }  // namespace
 
-/// What one reactor does for all: renews the lease, reserves ids ahead, writes receipts, evicts.
+/// What one reactor does for all: renews the lease, reserves ids ahead, writes receipts, evicts, looks after the
+/// append-only file.
 class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_from_this<RedisJournal::Keeper> {
  public:
   Keeper(std::shared_ptr<JournalLane> lane, redis::Lease lease, Database& archive, PendingMarks& marks,
@@ -94,6 +99,10 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
       marks_at_ = now + kMarksEvery;
       write_marks();
     }
+    if (now >= file_at_) {
+      file_at_ = now + kLookAtFileEvery;
+      spawn("append-only file", look_after_file());
+    }
   }
 
   void spawn(const char* what, asio::awaitable<void> task) {
@@ -133,6 +142,33 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
     if (reply && !reply->is_error()) reserved_ms_ = std::max(reserved_ms_, ms);
   }
 
+  /// Appends go on though the file could not be rewritten after a start of Redis (redis/append_file.hpp); this tries
+  /// again until it is.
+  asio::awaitable<void> look_after_file() {
+    Result<redis::Reply> info = co_await lane_->call(redis::append_file_query());
+    if (!info || closed_) co_return;
+    const std::optional<redis::AppendFile> file = redis::append_file_of(*info);
+    if (!file) co_return;
+    if (file->sound()) {
+      if (!file_sound_) log::info("journal_file_rewritten", "prefix={}", log::quote(lease_.prefix));
+      file_sound_ = true;
+      co_return;
+    }
+    if (file->rewriting || file->scheduled) co_return;  // its end will show
+    const auto now = std::chrono::steady_clock::now();
+    if (file_sound_) {
+      file_sound_ = false;
+      rewrite_at_ = now + kRewriteEvery;
+      log::warn("journal_file_not_rewritten",
+                "remedy=\"the log of Redis says why it could not write its append-only file anew, for want of memory "
+                "or space perhaps; until it has, a start of Redis may stop once and need a second one\"");
+    }
+    if (now < rewrite_at_) co_return;
+    rewrite_at_ = now + kRewriteEvery;
+    Result<redis::Reply> asked = co_await lane_->call(redis::append_file_rewrite());
+    if (asked && asked->is_error()) log::warn("journal_file_not_rewritten", "cause={}", log::quote(asked->text));
+  }
+
   /// Closed conversations leave Redis when the archive has all of them.
   asio::awaitable<void> evict() {
     ++evicting_;
@@ -161,11 +197,11 @@ class RedisJournal::Keeper final : public WheelTimer, public std::enable_shared_
   Database& archive_;
   PendingMarks& marks_;
   const std::function<void()> each_second_;
-  std::chrono::steady_clock::time_point marks_at_{}, second_at_{};
+  std::chrono::steady_clock::time_point marks_at_{}, second_at_{}, file_at_{}, rewrite_at_{};
   std::atomic<std::int64_t> wanted_ms_{0};
   std::int64_t reserved_ms_ = 0;
   int running_ = 0, evicting_ = 0;
-  bool closed_ = false;
+  bool closed_ = false, file_sound_ = true;
 };
 
 RedisJournal::RedisJournal(std::shared_ptr<JournalShared> shared, redis::Lease lease, Database& archive)

@@ -18,8 +18,8 @@ _FREE_BYTES_AT = 16
 
 
 def cut_torn_transaction(data: Path) -> None:
-    """What has to run before each start of Redis 7 (deploy/standard.sh, docs/runbooks/standard-mode.md): with `aof-load-truncated` it forgets a transaction that was cut off in the
-    middle, but leaves its beginning in the file, where it swallows what is written next."""
+    """Takes away what Redis 7.0 leaves of a transaction that was cut off in the middle; with `aof-load-truncated` it forgets it, but its beginning swallows what is written next. Parley
+    does without this: it has the file rewritten (docs/reliability.md)."""
     manifest = data / "appendonlydir/appendonly.aof.manifest"
     if manifest.exists():
         done = subprocess.run(["redis-check-aof", "--fix", str(manifest)], input="y\n", capture_output=True, text=True)
@@ -96,6 +96,22 @@ class Disk:
                 dropped += facts.st_size - keep
         self.settle()  # what is left has been on the disk through a restart
         return dropped
+
+    def tear_transaction(self, dice: random.Random) -> bool:
+        """cut_power() which ends the append-only file in the middle of a command of a transaction, so that Redis finds its beginning; False if none was on its way."""
+        synced = self._synced()
+        (manifest,) = self.folder.glob("appendonlydir/*.manifest")
+        path = manifest.parent / manifest.read_text(encoding="ascii").split("\n")[-2].split()[1]  # the last one is being written
+        content = path.read_bytes()
+        start = content.find(b"*1\r\n$5\r\nMULTI\r\n", synced.get(path.stat().st_ino, 0))
+        end = content.find(b"*1\r\n$4\r\nEXEC\r\n", start)
+        if start < 0 or end < 0:
+            self.cut_power(dice)
+            return False
+        last = content.rindex(b"\n*", start, end) + 1
+        os.truncate(path, dice.randint(last + 1, end - 1))
+        self.settle()
+        return True
 
     def settle(self) -> None:
         """What stands in the folder is on the disk, as after `sync`. For a stopped server."""

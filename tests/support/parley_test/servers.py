@@ -193,6 +193,11 @@ class Server:
         if self in _running and not self.running:
             _running.remove(self)
 
+    def kill_children(self) -> None:
+        """SIGKILL to what the server has forked: a snapshot, a rewrite of its file."""
+        for pid in self._family()[1:]:
+            os.kill(pid, signal.SIGKILL)
+
     def pause(self) -> None:
         """SIGSTOP: connections stay and nothing answers."""
         assert self.process

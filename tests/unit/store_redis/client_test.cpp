@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <mutex>
 
 #include "redis_fixture.hpp"
@@ -483,6 +484,40 @@ TEST(RedisClient, TellsOfEveryLossAndWhenItBegan) {
   EXPECT_EQ(home.changes().at(1), "the server closed the connection");
   EXPECT_EQ(home.changes().back(), "connected");
   EXPECT_EQ(home.down_reason(), "");
+}
+
+/// Accepting is not serving: a proxy without a server behind it accepts, too.
+TEST(RedisClient, IsNotConnectedToWhoOnlyAccepts) {
+  enum class How { kReset, kSilent };
+  for (const How how : {How::kReset, How::kSilent}) {
+    std::atomic<bool> serves{true};
+    FakeServer server([&](int fd, int) {
+      if (serves) {
+        FakeServer::sign_in(fd);
+        while (serves) std::this_thread::sleep_for(1ms);
+      } else if (how == How::kSilent) {
+        FakeServer::read_until(fd, "never");
+      }
+      const linger reset{1, 0};
+      ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    });
+    Client::Options options = options_for(server.endpoint());
+    options.connect = 300ms;
+    ClientOnReactor home(options);
+    ASSERT_TRUE(eventually([&] { return home.connected(); }));
+    serves = false;
+    ASSERT_TRUE(eventually([&] { return !home.connected(); }));
+    const auto since = home.run([&] { return home.client().down_since(); });
+    const int connections = server.connections();
+    ASSERT_TRUE(eventually([&] { return server.connections() >= connections + 3; }));
+    EXPECT_EQ(home.run([&] { return home.client().down_since(); }), since) << "the first loss, not that of an attempt";
+    const std::vector<std::string> changes = home.changes();
+    EXPECT_EQ(std::count(changes.begin(), changes.end(), "connected"), 1) << "it never was again";
+    EXPECT_EQ(home.client().stats().reconnects, 0u);
+    serves = true;
+    EXPECT_TRUE(eventually([&] { return home.connected(); }));
+    serves = false;
+  }
 }
 
 TEST(RedisClient, EndsEverythingWhenClosedAndTakesNothingMore) {
