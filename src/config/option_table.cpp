@@ -116,6 +116,8 @@ template <>
 constexpr const char* kType<std::vector<std::string>> = "list of texts";
 template <std::unsigned_integral T>
 constexpr const char* kType<T> = "integer";
+template <>
+constexpr const char* kType<bool> = "switch";
 
 /// The default is the member's own initializer.
 template <class Part, class T, class Limits>
