@@ -1,5 +1,6 @@
 #include "redis/endpoint.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -20,6 +21,11 @@ std::optional<unsigned> number(std::string_view text, unsigned max) {
   const auto [rest, ec] = std::from_chars(text.data(), end, value);
   if (text.empty() || ec != std::errc() || rest != end || value > max) return std::nullopt;
   return value;
+}
+
+/// A NUL would end it for the system's calls, and none of them stands in a name.
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; });
 }
 
 std::optional<std::string> percent_decoded(std::string_view text) {
@@ -75,6 +81,7 @@ Result<Endpoint> parse_unix(std::string_view rest) {
   }
   if (rest.size() > kSocketPathMax) return bad("the path of a unix socket has at most 107 characters");
   if (rest.size() < 2) return bad("the path of the Redis socket is missing");
+  if (has_control(rest)) return bad("the path of the Redis socket holds a control character");
   endpoint.unix_socket = rest;
   return endpoint;
 }
@@ -109,7 +116,8 @@ Result<Endpoint> parse_tcp(std::string_view rest) {
     if (has_port) port = rest.substr(colon + 1);
   }
   if (endpoint.host.empty()) return bad("the host is missing");
-  if (endpoint.host.find_first_of(" \t\r\n?#") != std::string::npos) return bad("that is not the name of a host");
+  if (endpoint.host.find_first_of(" ?#[]") != std::string::npos || has_control(endpoint.host))
+    return bad("that is not the name of a host");
   if (has_port) {
     const std::optional<unsigned> value = number(port, 65535);
     if (!value || *value == 0) return bad("the port is not a number from 1 to 65535");

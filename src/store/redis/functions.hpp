@@ -45,6 +45,9 @@ inline constexpr std::size_t kResultBytes = 26;
 inline constexpr std::size_t kOpeningBytes = 48;
 inline constexpr std::size_t kSenderKeyBytes = 21;
 
+/// Of a shard's batches, by the width of its field in "F".
+inline constexpr std::uint64_t kCounterMax = (std::uint64_t{1} << 48) - 1;
+
 /// Position in the journal; rises with every batch of a shard, across incarnations.
 constexpr std::uint64_t position(std::uint64_t counter, std::size_t index) noexcept { return counter << 12 | index; }
 constexpr std::uint64_t counter_of(std::uint64_t pos) noexcept { return pos >> 12; }

@@ -243,7 +243,8 @@ Result<AppendReply> decode_append(const AppendCommand& command, std::span<const 
   using Kind = Outcome::Kind;
   if (reply.is_error()) return error_of(reply);
   if (reply.type != Reply::Type::kArray || reply.items.size() != 4 || reply.items[0].type != Reply::Type::kInteger ||
-      reply.items[0].integer < 0 || command.conversations.size() != items.size())
+      reply.items[0].integer < 0 || static_cast<std::uint64_t>(reply.items[0].integer) > kCounterMax ||
+      command.conversations.size() != items.size())
     return unreadable();
   const std::string& bytes = reply.items[1].text;
   const std::string_view numbers = reply.items[3].text;

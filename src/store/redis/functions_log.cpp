@@ -17,7 +17,7 @@ bool read_id(std::string_view text, LogEntry& out) {
   const auto first = std::from_chars(text.data(), end, out.incarnation);
   if (first.ec != std::errc{} || first.ptr == end || *first.ptr != '-') return false;
   const auto second = std::from_chars(first.ptr + 1, end, out.counter);
-  return second.ec == std::errc{} && second.ptr == end;
+  return second.ec == std::errc{} && second.ptr == end && out.counter <= kCounterMax;
 }
 
 }  // namespace

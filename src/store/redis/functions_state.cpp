@@ -156,7 +156,7 @@ std::string encode_projection(const Projection& projection) {
 }
 
 Result<Projection> decode_projection(std::string_view bytes) {
-  if (!bytes.empty() && bytes[0] > kProjectionVersion)
+  if (!bytes.empty() && static_cast<unsigned char>(bytes[0]) > kProjectionVersion)
     return Error(Errc::kGone, "a projection in Redis of a newer version than this program reads");
   ByteReader in(bytes);
   Projection projection;

@@ -2,19 +2,24 @@
 
 #include <hiredis/hiredis.h>
 
+#include <algorithm>
 #include <new>
 #include <stdexcept>
 
 namespace parley::store::redis {
 namespace {
 
-constexpr int kItemsMax = 1 << 22;                    // of one array: nothing we ask for has nearly as many
+constexpr std::size_t kItemsAtOnce = 64;              // of an array get their memory before they come
 constexpr std::size_t kReaderBufferBytes = 1u << 20;  // kept between replies
 
-/// Where hiredis' current task belongs: in its array, or at the root.
+/// Where hiredis' current task belongs: in its array, or at the root. Arrays grow as their elements come, because
+/// whoever only names a large number must not get the memory. The address of an array stays: what it stands in does not
+/// grow before it is complete.
 Reply& place_of(const redisReadTask* task) {
   if (!task->parent) return *static_cast<Reply*>(task->privdata);
-  return static_cast<Reply*>(task->parent->obj)->items[static_cast<std::size_t>(task->idx)];
+  std::vector<Reply>& items = static_cast<Reply*>(task->parent->obj)->items;
+  if (items.size() == static_cast<std::size_t>(task->idx)) items.emplace_back();
+  return items[static_cast<std::size_t>(task->idx)];
 }
 
 Reply::Type type_of(int type) {
@@ -40,26 +45,30 @@ void* create_string(const redisReadTask* task, char* text, std::size_t size) noe
 }
 
 void* create_array(const redisReadTask* task, int count) noexcept try {
-  if (count < 0 || count > kItemsMax) return nullptr;
+  if (count < 0) return nullptr;
   Reply& reply = place_of(task);
   reply.type = Reply::Type::kArray;
-  reply.items.resize(static_cast<std::size_t>(count));
+  reply.items.reserve(std::min(static_cast<std::size_t>(count), kItemsAtOnce));
   return &reply;
 } catch (const std::bad_alloc&) {
   return nullptr;
 }
 
-void* create_integer(const redisReadTask* task, long long value) noexcept {
+void* create_integer(const redisReadTask* task, long long value) noexcept try {
   Reply& reply = place_of(task);
   reply.type = Reply::Type::kInteger;
   reply.integer = value;
   return &reply;
+} catch (const std::bad_alloc&) {
+  return nullptr;
 }
 
-void* create_nil(const redisReadTask* task) noexcept {
+void* create_nil(const redisReadTask* task) noexcept try {
   Reply& reply = place_of(task);
   reply.type = Reply::Type::kNil;
   return &reply;
+} catch (const std::bad_alloc&) {
+  return nullptr;
 }
 
 void free_object(void*) noexcept {}  // the root belongs to somebody else
