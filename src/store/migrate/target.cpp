@@ -34,7 +34,7 @@ Table describe(PgConnection& session, const std::string& name) {
   table.name = name;
   const PgRows columns = session.run(
       "select a.attname::text, format_type(a.atttypid, null), a.attnum from pg_attribute a where a.attrelid = "
-      "to_regclass($1) and a.attnum > 0 and not a.attisdropped order by a.attnum",
+      "to_regclass($1) and a.attnum > 0 and not a.attisdropped and a.attgenerated = '' order by a.attnum",
       {name});
   if (columns.size() == 0) throw std::runtime_error("store: PostgreSQL has no table " + name);
   const PgRows key = session.run(
