@@ -205,11 +205,11 @@ async def test_killed_in_any_phase_it_can_be_run_again(move, phase) -> None:
     name, _, hits = phase.partition(":")
     load = await Load(await Site.make(move.daemon), visitors=3, agents=1, pause_s=0.05).start()
     await load.more_acks(100)
-    code, out, err = await move.run("--freeze-seconds", "5", env={"PARLEY_FAULT": f"move.{name}:kill" + (f":{hits}" if hits else "")})
+    code, out, err = await move.run("--freeze-seconds", "10", env={"PARLEY_FAULT": f"move.{name}:kill" + (f":{hits}" if hits else "")})
     assert code == -9, f"{out}{err}"
     if name != "after_switch":
-        await load.more_acks(50)  # the server goes on, at the latest when the freeze has ended
-        assert "going on after position" in await move.done("--freeze-seconds", "5")
+        await load.more_acks(50, timeout=40)  # the server goes on, at the latest when the freeze has ended
+        assert "going on after position" in await move.done("--freeze-seconds", "10")
         await move.over()
     else:
         assert await move.daemon.wait() == 0, "it had been told"
@@ -328,7 +328,7 @@ async def test_postgres_that_dies_in_the_middle_leaves_everything_as_it_was(tmp_
         await daemon.start()
         load = await Load(await Site.make(daemon), visitors=3, agents=1, pause_s=0.05).start()
         await load.more_acks(100)
-        tool = asyncio.ensure_future(move.run("--freeze-seconds", "5", env={"PARLEY_FAULT": "move.copied:sleep_ms=3000"}))
+        tool = asyncio.ensure_future(move.run("--freeze-seconds", "10", env={"PARLEY_FAULT": "move.copied:sleep_ms=3000"}))
         deadline = asyncio.get_running_loop().time() + 20
         while "store_frozen" not in daemon.log():
             assert asyncio.get_running_loop().time() < deadline
