@@ -19,6 +19,7 @@ BUILD = TOP / "build" / "release"
 PARLEY = BUILD / "src" / "app" / "parley"
 LOAD = BUILD / "parley_load"
 FLOOR = BUILD / "parley_floor"
+FLUSH_BENCH = BUILD / "bench" / "store" / "flush_bench"
 PEERS = TOP / "build" / "peers"  # what bench/peers/install makes
 SCRATCH = TOP / "build" / "bench"  # data of the servers: in the working tree's file system, since a RAM disk would make fsync free
 

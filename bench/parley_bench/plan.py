@@ -15,6 +15,7 @@ class Size:
     sustained_seconds: float = 60
     repeats: int = 3
     pairs: int = 2000
+    backlog: int = 5_000_000
     sessions: int = 15000
     agents: int = 10000
     daemons: int = 28
@@ -22,7 +23,7 @@ class Size:
 
     @staticmethod
     def of(quick: bool) -> "Size":
-        return Size(True, seconds=1.5, sustained_seconds=4, repeats=1, pairs=200, sessions=500, agents=300, daemons=3, sessions_of_daemon=300) if quick else Size(False)
+        return Size(True, seconds=1.5, sustained_seconds=4, repeats=1, pairs=200, backlog=50_000, sessions=500, agents=300, daemons=3, sessions_of_daemon=300) if quick else Size(False)
 
     def warmup(self) -> float:
         return 0.5 if self.quick else 2

@@ -2,13 +2,15 @@
 
 A case is one server with one load.
 """
+import json
 import statistics
+import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from . import crowds, generator
+from . import crowds, generator, machine
 from .plan import Result, Results, Run, Size  # noqa: F401  (for whoever runs scenarios)
 from .servers import ALL, Parley, Server
 
@@ -53,6 +55,28 @@ def _latency(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
     for rate in latency_rates(run):
         for name in run.usable:
             yield f"{name} at {rate}/s", _load(ALL[name], "relay", "--pairs", run.size.pairs, "--window", 16, "--rate", rate, *_seconds(run))
+
+
+def _shares(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
+    """Each store at parts of its own saturation."""
+    for share in (0.1, 0.5, 0.8):
+        for name in run.usable:
+            rate = int(run.saturation(name) * share)
+            yield f"{name} at {share:.0%}", _load(ALL[name], "relay", "--pairs", run.size.pairs, "--window", 16, "--rate", rate, *_seconds(run))
+
+
+def _archive(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
+    """Twice as many messages as wait at a time, on both cores, nothing else running."""
+    items = run.size.backlog
+
+    def measure() -> Result:
+        command = [str(machine.FLUSH_BENCH), "--items", str(items), "--rounds", "2", "--no-index"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        if done.returncode:
+            raise generator.Refused(done.stderr[-500:])
+        return json.loads(done.stdout)
+
+    yield f"{items:,} waiting", measure
 
 
 class _Sampler:
@@ -163,6 +187,8 @@ SCENARIOS = [
     Scenario("relay", "Messages per second at saturation", _relay),
     Scenario("bursts", "The same with eight unanswered messages per visitor", _bursts),
     Scenario("latency", "Latency at a fixed rate", _latency),
+    Scenario("shares", "Latency of each store at parts of its own saturation", _shares, servers=PARLEY_ONLY),
+    Scenario("archive", "A backlog of the standard store, and pages of old messages", _archive, servers=["parley-everysec"], repeats=1),
     Scenario("sustained", "Sustained load, all the way into PostgreSQL", _sustained, servers=["parley-everysec"], repeats=1),
     Scenario("broadcast", "One message to 500 receivers", _broadcast, servers=WITHOUT_GROUPS),
     Scenario("echo", "Messages back to their sender", _echo),

@@ -43,6 +43,11 @@ def reactor_us(result: Result) -> float:
     return sum(reactors) if reactors else main_us(result)
 
 
+def store_us(result: Result, name: str) -> float:
+    """CPU of one of the servers behind, 0 if there is none of that name."""
+    return result["servers"].get(name, {}).get("us_per_unit", 0.0)
+
+
 def others_busy(result: Result) -> float:
     """Cores that went to something else on this machine: what disturbed the measurement."""
     known = sum(server["busy"] for server in result["servers"].values()) + result["generator_busy"]
@@ -117,6 +122,28 @@ def latency(results: Results) -> Tuple[str, Plots]:
         drawn[f"latency-{rate}.svg"] = plots.spans(f"Delivery at {int(rate):,} messages/s, p50 to p99", spans, "µs")
     head = ["rate", "server", "messages/s", "ack p50 µs", "p99", "p99.9", "delivery p50 µs", "p99", "p99.9", "CPU µs/msg, process", "schedule lag p99 µs", "core 0", "core 1", "generator", "others' cores", ""]
     return table(head, rows), drawn
+
+
+def shares(results: Results) -> Tuple[str, Plots]:
+    rows = []
+    for case, runs in results.items():
+        quantiles = [cell(pick(runs, kind, q)) for kind in ("ack_us", "delivery_us") for q in ("p50", "p99")]
+        cpu = [cell([reactor_us(r) for r in runs], 1), cell([main_us(r) for r in runs], 1), *(cell([store_us(r, name) for r in runs], 1) for name in ("redis", "postgres"))]
+        rows.append([case, cell(pick(runs, "acked_per_s")), *quantiles, *cpu, f"{statistics.median(others_busy(r) for r in runs):.2f}", "yes" if all(pick(runs, "valid")) else "no"])
+    head = ["store", "messages/s", "ack p50 µs", "p99", "delivery p50 µs", "p99", "CPU µs/msg, reactor", "daemon", "Redis", "PostgreSQL", "others' cores", "valid"]
+    return table(head, rows), {}
+
+
+def archive(results: Results) -> Tuple[str, Plots]:
+    drained, pages = [], []
+    for runs in results.values():
+        for number, flush in enumerate(runs[0]["flush"]):
+            stored = number * flush["items"]
+            drained.append([f"{flush['items']:,}", f"{stored:,}", f"{flush['seconds']:.0f}", f"{flush['rows_per_s']:,.0f}", f"{flush['own_cpu_us_per_row']:.1f}", f"{flush['transactions']:,}"])
+        page = runs[0]["pages"]
+        pages.append([f"{runs[0]['stored']:,}", f"{page['count']:,}", *(f"{page[q]:.2f}" for q in ("p50_ms", "p95_ms", "p99_ms"))])
+    text = table(["waiting in Redis", "in PostgreSQL before", "drained in s", "messages/s", "flusher CPU µs each", "transactions"], drained)
+    return text + "\n" + table(["messages in PostgreSQL", "pages of 50 read at random places", "p50 ms", "p95", "p99"], pages), {}
 
 
 def sustained(results: Results) -> Tuple[str, Plots]:
@@ -250,6 +277,8 @@ def draw(name: str, results: Results) -> Tuple[str, Plots]:
         "relay": relay,
         "bursts": bursts,
         "latency": latency,
+        "shares": shares,
+        "archive": archive,
         "sustained": sustained,
         "broadcast": broadcast,
         "echo": echo,

@@ -1,7 +1,8 @@
 // How fast a backlog of the standard store becomes rows, and how fast old pages are read from them:
-//   flush_bench [--items N] [--conversations N] [--fsync on|off] [--batch N] [--no-index] [--pages N]
-// Starts a Redis and a PostgreSQL of its own, fills the journal (300-byte bodies, 256 items an entry), then times the
-// flusher (--batch: items of a transaction), the search reader, and N pages of 50 entries at random places.
+//   flush_bench [--items N] [--rounds N] [--conversations N] [--fsync on|off] [--batch N] [--no-index] [--pages N]
+// Starts a Redis and a PostgreSQL of its own. In each round it fills the journal (300-byte bodies, 256 items an entry)
+// and times the flusher (--batch: items of a transaction). Then N pages of 50 entries at random places, the search
+// reader and some searches. Prints one JSON object.
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -10,6 +11,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -29,12 +31,13 @@ using namespace parley;
 using namespace parley::store;
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
+using nlohmann::json;
 
 constexpr std::size_t kBodyBytes = 300, kBatch = 256;
 constexpr unsigned kPage = 50;
 
 struct Arguments {
-  std::uint64_t items = 200'000, conversations = 2000, pages = 2000;
+  std::uint64_t items = 200'000, rounds = 1, conversations = 2000, pages = 2000;
   std::size_t batch = 0;
   bool fsync = true, index = true;
 };
@@ -51,6 +54,8 @@ Arguments parse(int argc, char** argv) {
     const std::uint64_t number = std::strtoull(value.c_str(), nullptr, 10);
     if (option == "--items" && number > 0) {
       arguments.items = number;
+    } else if (option == "--rounds" && number > 0) {
+      arguments.rounds = number;
     } else if (option == "--conversations" && number > 0) {
       arguments.conversations = number;
     } else if (option == "--pages") {
@@ -69,6 +74,11 @@ Arguments parse(int argc, char** argv) {
 }
 
 ConversationId conversation(std::uint64_t which) { return ConversationId{(1000 + which) << 12}; }
+
+[[noreturn]] void fail(const char* what, const std::string& why) {
+  std::fprintf(stderr, "flush_bench: %s: %s\n", what, why.c_str());
+  std::exit(1);
+}
 
 double cpu_seconds() {
   rusage usage{};
@@ -117,8 +127,7 @@ class Backlog {
     const redis::AppendCommand command = redis::encode_append(keys_, writer, batch, notes);
     const auto reply = redis::decode_append(command, batch, client_.call(command.command));
     if (!reply || reply->counter == 0) {
-      std::fprintf(stderr, "append: %s\n", reply ? "nothing was stored" : reply.error().detail.c_str());
-      std::exit(1);
+      fail("append", reply ? "nothing was stored" : reply.error().detail);
     }
   }
 
@@ -129,20 +138,21 @@ class Backlog {
 };
 
 template <class Work>
-void time_of(const char* what, std::uint64_t items, Work work) {
+json time_of(std::uint64_t items, Work work) {
   const double cpu = cpu_seconds();
   const Clock::time_point begin = Clock::now();
   work();
   const double seconds = std::chrono::duration<double>(Clock::now() - begin).count();
-  std::printf("%-8s %9.0f rows/s  %6.2f s  %5.1f us of our CPU per row\n", what, static_cast<double>(items) / seconds,
-              seconds, (cpu_seconds() - cpu) / static_cast<double>(items) * 1e6);
-  std::fflush(stdout);
+  return {{"items", items},
+          {"seconds", seconds},
+          {"rows_per_s", static_cast<double>(items) / seconds},
+          {"own_cpu_us_per_row", (cpu_seconds() - cpu) / static_cast<double>(items) * 1e6}};
 }
 
 /// Pages of 50 at random places of random conversations, as somebody sees who scrolls back.
-void time_pages(Sql& sql, const Arguments& arguments) {
+json time_pages(Sql& sql, const Arguments& arguments) {
   std::vector<double> ms;
-  const std::uint64_t each = arguments.items / arguments.conversations;
+  const std::uint64_t each = arguments.rounds * arguments.items / arguments.conversations;
   for (std::uint64_t i = 0; i < arguments.pages; ++i) {
     Journal::Range range;
     range.limit = kPage;
@@ -151,35 +161,35 @@ void time_pages(Sql& sql, const Arguments& arguments) {
     archive::read_page(sql, conversation(mix64(2 * i + 1) % arguments.conversations), range);
     ms.push_back(std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
   }
-  if (ms.empty()) return;
+  if (ms.empty()) return nullptr;
   std::sort(ms.begin(), ms.end());
   auto at = [&](double share) { return ms[static_cast<std::size_t>(share * static_cast<double>(ms.size() - 1))]; };
-  std::printf("pages    %zu of up to %u entries: p50 %.2f ms, p95 %.2f ms, p99 %.2f ms\n", ms.size(), kPage, at(0.5),
-              at(0.95), at(0.99));
+  return {{"count", ms.size()}, {"p50_ms", at(0.5)}, {"p95_ms", at(0.95)}, {"p99_ms", at(0.99)}};
 }
 
-void time_search(Sql& sql, const std::string& conninfo, std::uint64_t items) {
+json time_index(const std::string& conninfo, std::uint64_t items) {
   standard::SearchReaderOptions search;
   search.postgres = conninfo;
   standard::SearchReader reader(search);
-  time_of("index", items, [&] {
+  json timed = time_of(items, [&] {
     reader.start();
-    if (!reader.request_sync(600s)) {
-      std::fprintf(stderr, "index: %s\n", reader.trouble().c_str());
-      std::exit(1);
-    }
+    if (!reader.request_sync(1h)) fail("index", reader.trouble());
   });
   reader.stop();
+  return timed;
+}
 
+json time_searches(Sql& sql) {
+  json timed = json::object();
   for (const char* words : {"refund", "chat about", "123456", "nothing like it"}) {
     const Clock::time_point begin = Clock::now();
     SearchQuery query;
     query.tenant = TenantId{1};
     query.text = words;
     const std::size_t hits = standard::search(sql, query).hits.size();
-    std::printf("search   \"%s\": %zu hits, %.1f ms\n", words, hits,
-                std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+    timed[words] = {{"hits", hits}, {"ms", std::chrono::duration<double, std::milli>(Clock::now() - begin).count()}};
   }
+  return timed;
 }
 
 }  // namespace
@@ -187,7 +197,6 @@ void time_search(Sql& sql, const std::string& conninfo, std::uint64_t items) {
 int main(int argc, char** argv) {
   ::signal(SIGPIPE, SIG_IGN);
   const Arguments arguments = parse(argc, argv);
-  const std::uint64_t items = arguments.items;
   test::RedisServer::Options in_memory;
   in_memory.appendonly = false;
   test::RedisServer redis_server(in_memory);
@@ -200,29 +209,34 @@ int main(int argc, char** argv) {
   redis::Endpoint endpoint;
   endpoint.unix_socket = redis_server.unix_socket();
   Backlog backlog(endpoint, arguments.conversations);
-  time_of("append", items, [&] { backlog.fill(items); });
-
   standard::FlusherOptions options;
   options.endpoint = endpoint;
   options.prefix = "bench";
   options.postgres = conninfo;
   options.owner_token = "1:bench";
   if (arguments.batch > 0) options.batch_items = arguments.batch;
-  standard::Flusher flusher(options, {});
-  time_of("flush", items, [&] {
-    flusher.start();
-    if (!flusher.request_sync(600s)) {
-      std::fprintf(stderr, "flush: %s\n", flusher.trouble().c_str());
-      std::exit(1);
-    }
-  });
-  flusher.stop();
-  std::printf("         %lu transactions\n", flusher.stats().transactions);
+  json result = {{"conversations", arguments.conversations}, {"append", json::array()}, {"flush", json::array()}};
+  for (std::uint64_t round = 0; round < arguments.rounds; ++round) {
+    result["append"].push_back(time_of(arguments.items, [&] { backlog.fill(arguments.items); }));
+    standard::Flusher flusher(options, {});
+    result["flush"].push_back(time_of(arguments.items, [&] {
+      flusher.start();
+      if (!flusher.request_sync(1h)) fail("flush", flusher.trouble());
+    }));
+    flusher.stop();
+    result["flush"].back()["transactions"] = flusher.stats().transactions;
+  }
 
   PgOptions how;
   how.conninfo = conninfo;
   PgConnection sql(how);
   sql.execute("analyze");
-  time_pages(sql, arguments);
-  if (arguments.index) time_search(sql, conninfo, items);
+  const std::uint64_t stored = arguments.rounds * arguments.items;
+  result["stored"] = stored;
+  result["pages"] = time_pages(sql, arguments);
+  if (arguments.index) {
+    result["index"] = time_index(conninfo, stored);
+    result["searches"] = time_searches(sql);
+  }
+  std::printf("%s\n", result.dump(1).c_str());
 }
