@@ -386,7 +386,7 @@ asio::awaitable<Result<std::optional<ConversationId>>> Reader::find_by_visitor(J
     if ((*pointer)->open) co_return std::optional<ConversationId>((*pointer)->conv);
     closed = (*pointer)->conv;
   }
-  if (closed) co_return closed;
+  if (closed || shared_->is_young(visitor)) co_return closed;
   Result<std::optional<ConversationId>> archived =
       co_await archive_.read([channel, visitor](Sql& sql) -> Result<std::optional<ConversationId>> {
         return archive::of_visitor(sql, channel, visitor);

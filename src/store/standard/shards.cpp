@@ -17,11 +17,12 @@ unsigned shard_of(TenantId tenant, unsigned shards) noexcept {
   return crc.checksum() % shards;
 }
 
-bool JournalShared::is_young(ConversationId conv) const {
-  constexpr std::int64_t kYoungMs = 15 * 60'000;
-  const std::int64_t minted_ms = static_cast<std::int64_t>(conv.value >> 22) + Snowflake::kEpochMs;
+bool JournalShared::is_young(std::uint64_t id) const {
+  constexpr std::int64_t kYoungMs = 15 * 60'000, kAheadMs = 60'000;
+  const std::int64_t minted_ms = static_cast<std::int64_t>(id >> 22) + Snowflake::kEpochMs;
   const std::int64_t now_ms = to_ms(wall_ns());
-  return minted_ms > recovered_ms && minted_ms > now_ms - kYoungMs;
+  // An id from the future says that the clock was turned back: nobody knows how old it is.
+  return minted_ms > recovered_ms && minted_ms > now_ms - kYoungMs && minted_ms < now_ms + kAheadMs;
 }
 
 }  // namespace parley::store::standard
