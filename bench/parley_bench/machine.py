@@ -1,5 +1,6 @@
 """This machine: its cores, its description, the build, and processes that end with us."""
 import ctypes
+import itertools
 import os
 import platform
 import random
@@ -36,16 +37,20 @@ def build() -> None:
         subprocess.run([str(TOP / "bench" / "install")], check=True, stdout=sys.stderr)
 
 
+_first_port = random.randrange(10000)
+_ports = (20000 + (_first_port + n) % 10000 for n in itertools.count())
+
+
 def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel picks by itself."""
-    while True:
-        port = random.randint(20000, 30000)
+    """A port nobody listens on, below the range from which the kernel picks by itself. Not given twice, since whoever asked may listen later."""
+    for port in _ports:
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
                 return port
             except OSError:
                 continue
+    raise RuntimeError("unreachable: the ports go round")
 
 
 def scratch_folder(prefix: str) -> Path:

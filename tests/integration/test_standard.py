@@ -1,5 +1,6 @@
 """What only the standard store has: Redis and PostgreSQL behind the daemon."""
 import asyncio
+import binascii
 import json
 import time
 
@@ -84,6 +85,10 @@ async def test_one_daemon_owns_the_store(daemon, tmp_path) -> None:
         await second.dispose()
 
 
+def shard_of(site: Site, shards: int) -> int:
+    return binascii.crc32(int(site.tenant_id).to_bytes(8, "little")) % shards
+
+
 async def test_sockets_and_several_shards(tmp_path) -> None:
     servers = shared()
     backing = servers.backing(shards=4)
@@ -91,6 +96,8 @@ async def test_sockets_and_several_shards(tmp_path) -> None:
     try:
         await daemon.start()
         sites = [await Site.make(daemon, slug=f"shop{i}") for i in range(6)]
+        while len({shard_of(site, 4) for site in sites}) < 2:
+            sites.append(await Site.make(daemon, slug=f"shop{len(sites)}"))
         visitors = [await site.visitor() for site in sites for _ in range(3)]
         for i in range(5):
             await asyncio.gather(*(visitor.tell(f"text {i}") for visitor in visitors))
@@ -102,8 +109,8 @@ async def test_sockets_and_several_shards(tmp_path) -> None:
         entries = daemon.reader().entries()
         assert sorted((e.conv, e.seq) for e in entries) == sorted((visitor.own, seq) for visitor in visitors for seq in range(1, 7))
         with backing.redis.client() as client:
-            used = [shard for shard in range(4) if client.exists(f"{{{backing.prefix}:{shard}}}log")]
-        assert len(used) > 1, "tenants are spread over the streams"
+            used = {shard for shard in range(4) if client.exists(f"{{{backing.prefix}:{shard}}}log")}
+        assert used == {shard_of(site, 4) for site in sites}, "each tenant has its stream"
         await daemon.stop()
         daemon.settings["redis"]["shards"] = 2
         said = await refused_start(daemon)

@@ -1,21 +1,12 @@
 #include "shards.hpp"
 
-#include <boost/crc.hpp>
-#include <cstring>
-
 #include "journal_shared.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/base/snowflake.hpp"
 
 namespace parley::store::standard {
 
-unsigned shard_of(TenantId tenant, unsigned shards) noexcept {
-  unsigned char bytes[sizeof tenant.value];
-  std::memcpy(bytes, &tenant.value, sizeof bytes);  // little endian, as everywhere in the journal
-  boost::crc_32_type crc;
-  crc.process_bytes(bytes, sizeof bytes);
-  return crc.checksum() % shards;
-}
+unsigned shard_of(TenantId tenant, unsigned shards) noexcept { return crc32_of(tenant.value) % shards; }
 
 bool JournalShared::is_young(std::uint64_t id) const {
   constexpr std::int64_t kYoungMs = 15 * 60'000, kAheadMs = 60'000;

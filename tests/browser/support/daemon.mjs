@@ -16,13 +16,18 @@ const startTimeout = 20_000
 const standard = process.env.PARLEY_TEST_STORE === 'standard'
 const run = promisify(execFile)
 
-/** A port nobody listens on. Fixed from then on, so that a restarted daemon is found at the same place. */
+let lastPort = 10000 + Math.floor(Math.random() * 9000)
+
+/** A port nobody listens on, below the range from which the kernel picks by itself. Fixed from then on, so that a restarted daemon is found at the same place. */
 export async function freePort() {
-  const probe = createServer()
-  await new Promise((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address()
-  await new Promise((resolve) => probe.close(resolve))
-  return port
+  for (;;) {
+    lastPort = lastPort < 19999 ? lastPort + 1 : 10000
+    const probe = createServer()
+    const isFree = await new Promise((resolve) => probe.once('error', () => resolve(false)).listen(lastPort, '127.0.0.1', () => resolve(true)))
+    if (!isFree) continue
+    await new Promise((resolve) => probe.close(resolve))
+    return lastPort
+  }
 }
 
 /** The servers of a standard store, and what the daemon has to be told about them. */

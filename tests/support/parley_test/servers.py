@@ -26,12 +26,13 @@ ROLE = "parley"  # owns the databases and is no superuser, as on a real server
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
+_first_port = random.randrange(10000)  # processes that run side by side start at different places
+_ports = (20000 + (_first_port + n) % 10000 for n in itertools.count())
 
 
 def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel picks by itself."""
-    while True:
-        port = random.randint(20000, 30000)
+    """A port nobody listens on, below the range from which the kernel picks by itself. Not given twice, since whoever asked may listen much later."""
+    for port in _ports:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -39,6 +40,7 @@ def free_port() -> int:
                 return port
             except OSError:
                 continue
+    raise AssertionError("unreachable: the ports go round")
 
 
 def _is_alive(pid: int) -> bool:
