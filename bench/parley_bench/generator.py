@@ -1,5 +1,6 @@
 """Runs the load generator against a server."""
 import json
+import os
 import shlex
 import subprocess
 from typing import Any, Dict, List
@@ -14,6 +15,14 @@ class Refused(Exception):
     """The generator or the server failed; there is no figure."""
 
 
+def _go_first() -> None:
+    """Whoever keeps a schedule, or a clock, comes before the stores on its core: real visitors bring their own. Without the right to it, runs may end as invalid."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+    except PermissionError:
+        pass
+
+
 class Load:
     """A generator that runs; killed when left before its end."""
 
@@ -22,7 +31,7 @@ class Load:
         last = shlex.join(arguments)
         self.server = server
         command: List[str] = ["taskset", "-c", str(OTHER_CORE), str(LOAD), *arguments, *server.generator_arguments()]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_go_first if "--rate" in arguments else None)
 
     def __enter__(self) -> "Load":
         return self

@@ -16,6 +16,7 @@ pkg_check_modules(argon2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(hiredis REQUIRED IMPORTED_TARGET hiredis)
 # Its -D_FILE_OFFSET_BITS=64 says nothing on 64-bit systems, but the precompiled header would not be used.
 set_property(TARGET PkgConfig::hiredis PROPERTY INTERFACE_COMPILE_OPTIONS "")
+pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
 pkg_check_modules(libpq REQUIRED IMPORTED_TARGET libpq)
 pkg_check_modules(libpqxx REQUIRED IMPORTED_TARGET libpqxx)
 pkg_check_modules(tomlplusplus REQUIRED IMPORTED_TARGET tomlplusplus)

@@ -1,8 +1,6 @@
 #include "search_index.hpp"
 
 #include <pthread.h>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
@@ -12,6 +10,7 @@
 #include <thread>
 
 #include "bigrams.hpp"
+#include "parley/base/background.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
 #include "search_file.hpp"
@@ -29,8 +28,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using Clock = std::chrono::steady_clock;
-
-constexpr int kNice = 10;
 
 std::vector<std::int32_t> tokens_in(TenantId tenant, const std::optional<std::string>& text) {
   return text ? tokens_of(tenant, fold_text(*text).text) : std::vector<std::int32_t>();
@@ -103,8 +100,7 @@ void SearchIndex::Impl::set_trouble(const std::string& why) {
 /// Searches come before the next look at the journal, but cannot keep it from coming.
 void SearchIndex::Impl::loop() {
   ::pthread_setname_np(::pthread_self(), "store-search");
-  // Of this thread only. Being late is no harm here, and keeping a reactor from its core would be.
-  ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), kNice);
+  run_in_background();
   Clock::time_point due = Clock::now();
   while (std::optional<Round> round = next(due)) {
     for (const auto& call : round->calls) answer(*call);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "parley/base/background.hpp"
+
 namespace parley::store::standard {
 
 Turns::Turns(Options options, std::function<Turn()> turn) : options_(std::move(options)), turn_(std::move(turn)) {}
@@ -11,6 +13,7 @@ Turns::Turns(Options options, std::function<Turn()> turn) : options_(std::move(o
 void Turns::start() {
   thread_ = std::thread([this] {
     ::pthread_setname_np(::pthread_self(), options_.name.c_str());
+    run_in_background();
     loop();
   });
 }

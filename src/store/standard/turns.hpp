@@ -10,8 +10,8 @@
 
 namespace parley::store::standard {
 
-/// A thread that does one turn after the other: the next at once while there is more to do, after a pause when there is
-/// not, and less and less often while turns fail.
+/// A background thread that does one turn after the other: the next at once while there is more to do, after a pause
+/// when there is not, and less and less often while turns fail.
 class Turns {
  public:
   using Clock = std::chrono::steady_clock;
