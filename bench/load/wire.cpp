@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -68,11 +69,11 @@ void Wire::queue(Connection& c) {
   dirty_.push_back(&c);
 }
 
-void Wire::turn(std::int64_t patience_ns) {
+void Wire::turn(std::int64_t patience_ns, int most) {
   flush();
-  epoll_event events[512];
+  epoll_event events[kEvents];
   const timespec patience{static_cast<time_t>(patience_ns / kSecond), patience_ns % kSecond};
-  const int n = epoll_pwait2(epoll_, events, 512, &patience, nullptr);
+  const int n = epoll_pwait2(epoll_, events, std::min(most, kEvents), &patience, nullptr);
   for (int i = 0; i < n; ++i) {
     auto& c = *static_cast<Connection*>(events[i].data.ptr);
     if (events[i].events & ~static_cast<std::uint32_t>(EPOLLOUT)) read_in(c);

@@ -22,8 +22,9 @@ class Wire {
   void connect(Connection& c);
   /// Its output is sent at the end of the turn.
   void queue(Connection& c);
-  /// Sends what is queued, waits for events for that long at most, handles them and sends again.
-  void turn(std::int64_t patience_ns);
+  static constexpr int kEvents = 512;
+  /// Sends what is queued, waits for events for that long at most, handles at most `events` of them and sends again.
+  void turn(std::int64_t patience_ns, int events = kEvents);
   void close(Connection& c);
 
   /// Connects all, at most `concurrency` at a time, until each is signed in. Throws std::runtime_error at the first

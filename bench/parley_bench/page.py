@@ -52,7 +52,7 @@ Machine: {about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB, {about
 
 The measured server has core {machine.SERVER_CORE} (with Parley's reactor and SQLite writer); load generator, Redis, PostgreSQL and Parley's flusher have core {machine.OTHER_CORE}, the same for everybody; all on loopback, Redis by Unix
 sockets, texts of 300 bytes, no TLS. Saturation: 2,000 visitors, each sends its next message when the last one was acknowledged. At a fixed rate latency counts from the time a message was due (open loop), so a stall of the server
-shows in full; the generator then runs at nice -20, since it shares its core with the stores, and a run in which it was more than 1 ms late all the same at p99 is invalid. Each run ends with a check that every message was acknowledged and came to every receiver, once and in order. "others' cores" is what
+shows in full; the generator then runs with real-time priority, since it shares its core with the stores, and a run in which it was more than 1 ms late all the same at p99 is invalid. Each run ends with a check that every message was acknowledged and came to every receiver, once and in order. "others' cores" is what
 other processes took of the machine meanwhile (1.0 = one core): the nearer to 0, the better the figures. "reactor" is the threads that carry messages; of other servers it is the whole process.
 
 {servers}
