@@ -115,6 +115,13 @@ std::size_t line_break_bytes(std::string_view text) {
   return 0;
 }
 
+/// Bytes of ASCII other than line breaks at the start of `text`: most of most texts.
+std::size_t plain_bytes(std::string_view text) {
+  std::size_t bytes = 0;
+  while (bytes < text.size() && static_cast<signed char>(text[bytes]) >= ' ') ++bytes;
+  return bytes;
+}
+
 /// Bytes of the code point at the start of `text`.
 std::size_t point_bytes(std::string_view text) {
   std::size_t bytes = 1;
@@ -176,6 +183,13 @@ std::string preview_of(std::string_view text, std::size_t points) {
       out.resize(last_point_at);
       if (points > 0) out += "…";
       break;
+    }
+    if (const std::size_t plain = plain_bytes(text.substr(0, points - count)); plain > 0) {
+      out += text.substr(0, plain);
+      last_point_at = out.size() - 1;
+      text.remove_prefix(plain);
+      count += plain;
+      continue;
     }
     last_point_at = out.size();
     const std::size_t line_break = line_break_bytes(text);

@@ -37,7 +37,7 @@ struct InFlight {
 /// One sender instance in one conversation.
 struct Sender {
   domain::SenderState settled;
-  std::deque<InFlight> in_flight;
+  std::vector<InFlight> in_flight;  ///< at most kInFlightMax
   std::uint64_t next_n() const { return settled.expected() + in_flight.size(); }
   /// The journal could not take what came before: what is still in flight will be refused as out of order, and until
   /// then nothing can go on.

@@ -150,12 +150,12 @@ class Home : private ReactorBound {
   void append(Conversation& c, Sender& sender, InFlight flight, store::Append item, std::shared_ptr<Pending> pending);
   void add_transfer_note(Conversation& c, const SendRequest& request);
   // home_settle.cpp: what follows from its answer
-  void appended(const Pending& pending, const store::Appended& result);
+  void appended(Pending& pending, const store::Appended& result);
   /// How far the conversation is archived, at most up to `seq`; notes `sender` for a `stable` frame if that is less.
   std::uint64_t stable_of(Conversation& c, std::uint64_t seq, SessionKey sender);
   void became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived);
-  void committed(Conversation& c, const Pending& pending, const store::Appended& result);
-  void fold_into_tail(Conversation& c, const Pending& pending, std::uint64_t rev);
+  void committed(Conversation& c, Pending& pending, const store::Appended& result);
+  void fold_into_tail(Conversation& c, const store::Append& item);
   void fan_out(Conversation& c, const store::StoredEntry& entry);
   void answer_refused(const Conversation& c, const Pending& pending, const InFlight& flight,
                       const store::Appended& result);

@@ -291,7 +291,8 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
   item.if_claim = r.if_claim;
   if (!item.if_claim && verdict.change.new_claim) item.if_claim = now.claim;
   item.target = r.target;
-  if (item.audience == Audience::kPublic) item.text = r.type == EntryType::kClose ? r.reason : draft.text;
+  if (item.audience == Audience::kPublic)
+    item.text = domain::preview_of(r.type == EntryType::kClose ? r.reason : draft.text);
   if (!c.stored) item.opening = store::Append::Opening{r.who.channel, c.meta.visitor};
   pending->item = item;
   item.codec = draft.codec;

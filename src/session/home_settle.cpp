@@ -24,13 +24,13 @@ constexpr std::size_t kTailBytes = 65536;
 
 }  // namespace
 
-void Home::appended(const Pending& p, const store::Appended& result) {
+void Home::appended(Pending& p, const store::Appended& result) {
   Conversation& c = *conversations_.find(p.item.conv)->second;  // busy while something is in flight, so it is here
   Sender& sender = c.senders[{p.item.principal, p.item.dev}];
   InFlight flight;
   if (!sender.in_flight.empty() && sender.in_flight.front().n == p.item.n) {
     flight = std::move(sender.in_flight.front());
-    sender.in_flight.pop_front();
+    sender.in_flight.erase(sender.in_flight.begin());
   }
   if (flight.changes()) --c.changing;
   const Code code = result.code;
@@ -149,7 +149,7 @@ void Home::answer_refused(const Conversation& c, const Pending& p, const InFligh
   }
 }
 
-void Home::committed(Conversation& c, const Pending& p, const store::Appended& result) {
+void Home::committed(Conversation& c, Pending& p, const store::Appended& result) {
   const store::Append& item = p.item;
   if (!c.stored) gather_tabs(c);
   c.stored = true;
@@ -180,7 +180,7 @@ void Home::committed(Conversation& c, const Pending& p, const store::Appended& r
   entry.dev = item.dev;
   entry.n = item.n;
   entry.rev = result.seq;
-  entry.body = p.body;
+  entry.body = std::move(p.body);
   if (item.change.status || item.change.assignee || item.change.new_claim) {
     entry.status = c.meta.status;
     entry.claim = c.meta.claim;
@@ -194,7 +194,7 @@ void Home::committed(Conversation& c, const Pending& p, const store::Appended& r
   c.tail.push_back(std::move(entry));
   c.tail_bytes += size;
   tail_bytes_ += size;
-  if (item.kind == EntryType::kEdit || item.kind == EntryType::kRecall) fold_into_tail(c, p, result.seq);
+  if (item.kind == EntryType::kEdit || item.kind == EntryType::kRecall) fold_into_tail(c, item);
   while (c.tail.size() > kTailEntries || (c.tail_bytes > kTailBytes && c.tail.size() > 1)) {
     const std::size_t oldest = c.tail.front().body.size() + sizeof(store::StoredEntry);
     c.tail.pop_front();
@@ -221,16 +221,18 @@ void Home::committed(Conversation& c, const Pending& p, const store::Appended& r
   }
 }
 
-void Home::fold_into_tail(Conversation& c, const Pending& p, std::uint64_t rev) {
+/// What the newest entry of the tail, an edit or a recall, does to those before it.
+void Home::fold_into_tail(Conversation& c, const store::Append& item) {
+  const std::uint64_t rev = c.tail.back().seq;
   auto set_body = [&](store::StoredEntry& e, std::string body) {
     c.tail_bytes += body.size() - e.body.size();
     tail_bytes_ += body.size() - e.body.size();
     e.body = std::move(body);
   };
-  const bool recall = p.item.kind == EntryType::kRecall;
+  const bool recall = item.kind == EntryType::kRecall;
   for (auto& e : c.tail) {
     if (e.seq >= rev || e.recalled) continue;
-    if (e.seq == p.item.target) {
+    if (e.seq == item.target) {
       e.rev = rev;
       e.recalled = recall;
       if (recall) {
@@ -238,7 +240,7 @@ void Home::fold_into_tail(Conversation& c, const Pending& p, std::uint64_t rev) 
         continue;
       }
       auto body = nlohmann::json::parse(e.body, nullptr, false);
-      const auto change = nlohmann::json::parse(p.body, nullptr, false);
+      const auto change = nlohmann::json::parse(c.tail.back().body, nullptr, false);
       if (!body.is_object() || !change.is_object()) continue;
       body["text"] = change["text"];
       set_body(e, body.dump());
@@ -246,7 +248,7 @@ void Home::fold_into_tail(Conversation& c, const Pending& p, std::uint64_t rev) 
       // Earlier edits of it carried the text that has just been replaced or withdrawn, also when their target has left
       // the tail.
       const auto body = nlohmann::json::parse(e.body, nullptr, false);
-      if (!body.is_object() || body.value("target", std::uint64_t{0}) != p.item.target) continue;
+      if (!body.is_object() || body.value("target", std::uint64_t{0}) != item.target) continue;
       e.rev = rev;
       e.recalled = true;
       set_body(e, {});

@@ -34,10 +34,10 @@ struct Append {
   std::uint64_t hash = 0;
   Audience audience = Audience::kPublic;
   Codec codec = Codec::kJson;
-  std::string bytes;      ///< stored body; for kRefusal one byte, the Code
-  std::string text;       ///< plain public text for preview and projections (empty if none); a replay takes it from the
-                          ///< body: "text", of a close "reason"
-  domain::Change change;  ///< what it does to the conversation if it is stored
+  std::string bytes;  ///< stored body; for kRefusal one byte, the Code
+  std::string text;   ///< domain::preview_of() the plain public text (empty if none), for projections; a replay takes
+                      ///< the text from the body: "text", of a close "reason"
+  domain::Change change;                  ///< what it does to the conversation if it is stored
   std::optional<std::uint64_t> if_claim;  ///< store only if the conversation's claim is this one
   std::uint64_t target = 0;               ///< edit, recall: seq of the folded entry
   /// First entry of a conversation: makes it. Refused with kClosed and `other` if the visitor has another open one on
