@@ -92,6 +92,36 @@ asio::awaitable<void> Desk::start() {
   }
 }
 
+/// After a start only for what somebody looks at, or everybody's return would wait behind these reads.
+asio::awaitable<void> Desk::recall_unread(std::vector<ConversationId> shown) {
+  for (const ConversationId conv : shown) co_await recall_unread(conv);
+}
+
+/// Which of the newest entries are the visitor's texts: the row of a conversation knows the last one only.
+asio::awaitable<void> Desk::recall_unread(ConversationId conv) {
+  store::Journal::Range newest;
+  newest.limit = kUnreadMax;
+  newest.bytes_max = 256 * 1024;
+  Result<store::Journal::Page> page = co_await journal_.read(conv, newest);
+  const auto found = rows_.find(conv);
+  if (found == rows_.end()) co_return;
+  if (!page) {
+    found->second.knows_unread = false;  // the next list asks again
+    co_return;
+  }
+  std::deque<std::uint64_t> seqs;
+  for (const store::StoredEntry& entry : page->entries) {
+    if (entry.type == protocol::EntryType::kText && entry.from.kind == PrincipalKind::kVisitor)
+      seqs.push_back(entry.seq);
+  }
+  for (const std::uint64_t seq : found->second.visitor_seqs) {  // also what came meanwhile
+    if (seqs.empty() || seq > seqs.back()) seqs.push_back(seq);
+  }
+  while (seqs.size() > kUnreadMax) seqs.pop_front();
+  remember_before(conv);
+  found->second.visitor_seqs = std::move(seqs);
+}
+
 void Desk::remember_before(ConversationId conv) {
   auto [it, fresh] = changed_.try_emplace(conv);
   if (!fresh) return;
@@ -126,6 +156,7 @@ void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
     world_.agent_assigned(tenant_, meta.id, meta.assignee,
                           presence == agents_.end() ? AgentStatus::kAway : presence->second.effective);
   }
+  if (meta.head == 1) row.knows_unread = true;
   if (visitor_text) {
     row.visitor_seqs.push_back(meta.last_text_seq);
     if (row.visitor_seqs.size() > kUnreadMax) row.visitor_seqs.pop_front();
@@ -230,8 +261,8 @@ void Desk::unwatch(SessionKey session, std::uint64_t watch) {
 
 void Desk::send_rows(const Watch& watch, std::uint64_t re, unsigned limit) {
   const auto profile = profiles_.find(tenant_);
-  std::vector<std::pair<std::string, const Row*>> hits;
-  for (const auto& [conv, row] : rows_) {
+  std::vector<std::pair<std::string, Row*>> hits;
+  for (auto& [conv, row] : rows_) {
     if (!in_view(watch.view, row.meta.status, row.meta.assignee, watch.who)) continue;
     std::string pos;
     row_view(row, watch.who, pos, profile.get());
@@ -242,13 +273,16 @@ void Desk::send_rows(const Watch& watch, std::uint64_t re, unsigned limit) {
   if (more) hits.resize(limit);
   std::string json;
   protocol::begin_rows(json, re, name_of(watch.view));
+  std::vector<ConversationId> recall;
   for (std::size_t i = 0; i < hits.size(); ++i) {
     if (i > 0) json += ',';
     std::string pos;
+    if (!std::exchange(hits[i].second->knows_unread, true)) recall.push_back(hits[i].second->meta.id);
     protocol::append_conversation(json, row_view(*hits[i].second, watch.who, pos, profile.get()));
   }
   protocol::end_rows(json, tally().of(watch.who), more, std::nullopt);
   world_.reply(watch.who.session, std::move(json));
+  if (!recall.empty()) home().spawn("recall what is unread", recall_unread(std::move(recall)));
 }
 
 asio::awaitable<void> Desk::send_closed(Who who, std::uint64_t re, unsigned limit) {
@@ -304,12 +338,16 @@ asio::awaitable<void> Desk::send_inbox(Who who, std::uint64_t re, protocol::Inbo
   const bool more = changed->size() > request.limit;
   if (more) changed->resize(request.limit);
   std::uint64_t ipos = request.since;
+  std::vector<ConversationId> recall;
   protocol::begin_rows(json, re, "inbox");
   for (std::size_t i = 0; i < changed->size(); ++i) {
     if (i > 0) json += ',';
     Row row;
     auto live = rows_.find((*changed)[i].id);
-    if (live != rows_.end()) row = live->second;
+    if (live != rows_.end()) {
+      if (!std::exchange(live->second.knows_unread, true)) recall.push_back(live->first);
+      row = live->second;
+    }
     row.meta = std::move((*changed)[i]);
     ipos = std::max(ipos, row.meta.last_pos);
     std::string pos;
@@ -317,6 +355,7 @@ asio::awaitable<void> Desk::send_inbox(Who who, std::uint64_t re, protocol::Inbo
   }
   protocol::end_rows(json, tally().of(who), more, ipos);
   world_.reply(who.session, std::move(json));
+  co_await recall_unread(std::move(recall));
 }
 
 void Desk::agent_came(const Who& who) {

@@ -68,6 +68,7 @@ class Desk : private ReactorBound {
   struct Row {
     domain::ConversationMeta meta;
     std::deque<std::uint64_t> visitor_seqs;       // newest visitor texts, for unread counts
+    bool knows_unread = false;                    // else only the last of them is known, since a start or a reopening
     std::map<std::uint64_t, std::uint64_t> read;  // per agent
   };
   struct Before {
@@ -91,6 +92,8 @@ class Desk : private ReactorBound {
 
   void when_ready(std::function<void()> then);
   asio::awaitable<void> start();
+  asio::awaitable<void> recall_unread(ConversationId conv);
+  asio::awaitable<void> recall_unread(std::vector<ConversationId> shown);
   asio::awaitable<void> send_closed(Who who, std::uint64_t re, unsigned limit);
   asio::awaitable<void> send_inbox(Who who, std::uint64_t re, protocol::Inbox request);
   void send_rows(const Watch& watch, std::uint64_t re, unsigned limit);

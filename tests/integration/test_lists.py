@@ -1,4 +1,7 @@
 """Console lists, the inbox, the queue, presence, typing and receipts."""
+import asyncio
+import time
+
 from parley_test.site import Site
 
 
@@ -60,6 +63,33 @@ async def test_a_list_after_a_restart_is_the_list_before(daemon) -> None:
     await daemon.kill()
     await daemon.start()
     assert {view: essence(rows) for view, rows in (await lists()).items()} == before
+
+
+async def test_what_is_unread_is_unread_after_a_restart(daemon) -> None:
+    site = await Site.make(daemon)
+    agent, visitor = await site.agent(), await site.visitor()
+    await visitor.tell("seen")
+    await agent.watch(visitor.own)
+    await agent.tell("welcome", visitor.own)
+    await agent.wire.send({"t": "read", "conv": visitor.own, "upto": 2})
+    await agent.wire.barrier()
+    for text in ("one", "two", "three"):
+        await visitor.tell(text)
+
+    async def unread(wire):
+        [row] = (await wire.request({"t": "watch", "view": "waiting"}, "rows"))["rows"]
+        return row["unread"]
+
+    assert await unread(await site.agent_wire()) == 3
+    await daemon.stop()
+    await daemon.start()
+    await visitor.connect()
+    await visitor.tell("four")
+    wire = await site.agent_wire()
+    deadline = time.monotonic() + 20
+    while await unread(wire) != 4:  # counted behind the first list, conversation by conversation
+        assert time.monotonic() < deadline, await unread(wire)
+        await asyncio.sleep(0.05)
 
 
 async def test_the_closed_list_hints_that_it_changed(daemon) -> None:
