@@ -200,8 +200,8 @@ asio::awaitable<HttpResponse> demo(Context& c, HttpRequest&) {
     password = tenant::generate_password();
     Outcome<std::string> hash = co_await hashed(c, password);
     if (!hash) co_return hash.problem();
-    const Founding founding =
-        plan_founding(c, "Demo", kDemoSlug, kDemoEmail, "Demo Owner", std::move(*hash), "en", "UTC");
+    Founding founding = plan_founding(c, "Demo", kDemoSlug, kDemoEmail, "Demo Owner", std::move(*hash), "en", "UTC");
+    founding.account.locale.clear();  // nobody chose one: whoever tries the demo sees the console in their own
     auto work = [founding](store::Sql& sql) -> Outcome<Demo> {
       Outcome<std::optional<Demo>> now_there = existing_demo(sql, founding.site);
       if (!now_there) return *now_there.error();

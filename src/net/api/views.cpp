@@ -26,12 +26,14 @@ Json session_view(const Caller& caller, const std::vector<Place>& places) {
                      .set("slug", place.tenant.slug)
                      .set("role", store::to_string(place.agent.role)));
   }
+  Json account = Json::object()
+                     .set("id", caller.account.id.str())
+                     .set("email", caller.account.email)
+                     .set_null("locale")
+                     .set("time_zone", caller.account.time_zone);
+  if (!caller.account.locale.empty()) account.set("locale", caller.account.locale);
   return Json::object()
-      .set("account", Json::object()
-                          .set("id", caller.account.id.str())
-                          .set("email", caller.account.email)
-                          .set("locale", caller.account.locale)
-                          .set("time_zone", caller.account.time_zone))
+      .set("account", std::move(account))
       .set("agent", Json::object()
                         .set("id", caller.agent.id.str())
                         .set("display_name", caller.agent.display_name)

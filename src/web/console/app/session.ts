@@ -8,7 +8,7 @@ export type AgentRole = 'owner' | 'admin' | 'supervisor' | 'agent'
 const rank: Record<AgentRole, number> = { agent: 0, supervisor: 1, admin: 2, owner: 3 }
 
 export interface Session {
-  account: { id: string; email: string; locale: string; time_zone: string }
+  account: { id: string; email: string; locale: string | null; time_zone: string }
   agent: { id: string; display_name: string; role: AgentRole }
   tenant: { id: string; name: string; slug: string }
   tenants: { id: string; name: string; slug: string; role: AgentRole }[]
