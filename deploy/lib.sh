@@ -86,6 +86,9 @@ build_tree() {
   local preset=$1
   shift
   local folder=$top/build/$preset targets=()
+  if [ -d "$folder" ] && [ ! -w "$folder" ]; then
+    fail "$folder belongs to $(stat -c %U "$folder"), who built here before; go on as that user, or give it to you: sudo chown -R $(id -un) $top/build"
+  fi
   if [ ! -f "$folder/build.ninja" ]; then
     mkdir -p "$folder"
     cmake -G Ninja -C "$top/src/cmake/cache/$preset.cmake" -S "$top" -B "$folder" >"$folder/configure.log" 2>&1 || {

@@ -23,7 +23,7 @@ standard_folders() {
   case $data in *[!A-Za-z0-9._/@+-]*) fail "the path $data may hold only letters, digits and ._/@+- for this; choose another folder with --data" ;; esac
   [ ${#data} -le 85 ] || fail "the path $data is too long for the sockets below it; choose another folder with --data"
   [ ! -e "$data/parley.db" ] || fail "$data has an embedded store, and nothing would be carried over; choose another folder with --data"
-  mkdir -p "$data"
+  mkdir -p "$data" || fail "the folder $data cannot be made, for the reason above; choose another one with --data"
   # The servers inherit this file, so the lock lasts as long as any of them.
   exec 9>"$data/up.lock"
   flock -n 9 || fail "Redis or PostgreSQL of $data still run, from another deploy/up or one that was killed (process $(head -qn 1 "$data/redis/redis.pid" "$data/postgres/data/postmaster.pid" 2>/dev/null | xargs)); end those first"
