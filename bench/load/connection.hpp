@@ -24,7 +24,7 @@ struct Connection {
   bool agent = false;     ///< receives; a visitor sends
   bool receives = false;  ///< messages; agents do, and senders who hear themselves
   Phase phase = Phase::kConnecting;
-  bool waits_for_room = false, queued = false;
+  bool waits_for_room = false, queued = false, stalled = false;
   unsigned number = 0;              ///< no two connections of a run have the same
   unsigned group = 0;               ///< those of one lane have the same
   unsigned step = 0;                ///< of signing in

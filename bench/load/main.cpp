@@ -27,7 +27,9 @@ int main(int argc, char** argv) {
                  "NAME PID of a process whose CPU is counted; the first one is the measured server")
       ->required();
   app.add_option("--pairs", o.pairs, "Senders in relay and echo")->check(CLI::Range(1, 9000));
-  app.add_option("--receivers", o.receivers, "Receivers in broadcast")->check(CLI::Range(1, 9000));
+  app.add_option("--receivers", o.receivers, "Receivers in broadcast")->check(CLI::Range(1, 15000));
+  app.add_option("--stalled", o.stalled, "So many of the receivers stop reading before the first message");
+  app.add_flag("--rude", o.rude, "Go on sending whatever the server says of quotas; refusals are counted (parley)");
   app.add_option("--sessions", o.sessions, "Idle sessions")->check(CLI::Range(1, 19000));
   app.add_option("--role", o.role, "Of idle sessions")->check(CLI::IsMember({"visitor", "agent"}));
   app.add_flag("--lists", o.lists, "Each agent session watches the list of waiting conversations (parley)");

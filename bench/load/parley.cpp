@@ -114,6 +114,8 @@ void Parley::frame(Connection& c, std::string_view f, std::int64_t at, Sink& sin
   } else if (f.starts_with(R"({"t":"ping")")) {
     append_frame(c.out, R"({"t":"pong"})");
     sink.written(c);
+  } else if (!c.agent && f.starts_with(R"({"t":"error")") && f.find(R"("code":"rate")") != std::string_view::npos) {
+    sink.refused(*c.lane, number_after(f, "\"n\":"));
   } else if (f.starts_with(R"({"t":"error")") || f.starts_with(R"({"t":"lag")") || f.starts_with(R"({"t":"bye")")) {
     sink.failed(std::string(f.substr(0, 300)));
   }

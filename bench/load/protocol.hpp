@@ -17,6 +17,8 @@ class Sink {
   virtual void acked(Lane& lane, std::uint64_t n, std::int64_t at) = 0;
   virtual void delivered(Connection& to, std::uint64_t n, std::int64_t at) = 0;
   virtual void failed(std::string what) = 0;
+  /// The server did not take message n, for a reason that passes.
+  virtual void refused(Lane& lane, std::uint64_t n) = 0;
   /// Something was appended to the output of `c`.
   virtual void written(Connection& c) = 0;
 };

@@ -20,6 +20,7 @@ class Nobody : public Sink {
  public:
   void acked(Lane&, std::uint64_t, std::int64_t) override {}
   void delivered(Connection&, std::uint64_t, std::int64_t) override {}
+  void refused(Lane&, std::uint64_t) override {}
   void failed(std::string what) override { throw std::runtime_error(what); }
   void written(Connection& c) override { wire->queue(c); }
   Wire* wire = nullptr;

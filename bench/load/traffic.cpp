@@ -27,12 +27,13 @@ nlohmann::json Traffic::run() {
   const std::int64_t begin = now_ns();
   make_lanes();
   open_lanes();
+  stall_receivers();
   const double setup_seconds = static_cast<double>(now_ns() - begin) / 1e9;
   drive(options_.warmup);
   ack_ = {};
   delivery_ = {};
   lag_ = {};
-  const std::uint64_t acked_before = acked_, delivered_before = delivered_;
+  const std::uint64_t acked_before = acked_, delivered_before = delivered_, refused_before = refused_;
   const UsageMark before(options_.servers);
   measuring_ = true;
   const double seconds = drive(options_.seconds);
@@ -40,6 +41,7 @@ nlohmann::json Traffic::run() {
   measuring_ = false;
   const double acks = static_cast<double>(acked_ - acked_before);
   const double deliveries = static_cast<double>(delivered_ - delivered_before);
+  const double refusals = static_cast<double>(refused_ - refused_before);
   settle();
   nlohmann::json result = usage_between(before, after, options_.mode == "broadcast" ? deliveries : acks);
   result.update({{"mode", options_.mode},
@@ -51,6 +53,7 @@ nlohmann::json Traffic::run() {
                  {"seconds", seconds},
                  {"acked_per_s", acks / seconds},
                  {"delivered_per_s", deliveries / seconds},
+                 {"refused_per_s", refusals / seconds},
                  {"ack_us", quantiles(ack_)},
                  {"delivery_us", quantiles(delivery_)},
                  {"schedule_lag_us", quantiles(lag_)},
@@ -96,18 +99,34 @@ void Traffic::open_lanes() {
   }
 }
 
+void Traffic::stall_receivers() {
+  for (unsigned i = 0; i < options_.stalled && i < lanes_[0]->receivers.size(); ++i)
+    wire_.stall(*lanes_[0]->receivers[i]);
+}
+
 void Traffic::acked(Lane& lane, std::uint64_t n, std::int64_t at) {
   if (n != lane.acked + 1) return failed("acked " + std::to_string(n) + " after " + std::to_string(lane.acked));
   lane.acked = n;
   ++acked_;
   if (measuring_) ack_.add(at - lane.due[n % Lane::kRing]);
   if (!lane.late.empty()) {
-    const std::int64_t due = lane.late.front();
-    lane.late.pop_front();
-    send_due(lane, due);
+    next_late(lane);
   } else if (options_.rate == 0 && running_) {
     send_due(lane, at);
   }
+}
+
+void Traffic::refused(Lane& lane, std::uint64_t n) {
+  if (!options_.rude || n != lane.sent) return failed("refused: " + std::to_string(n));
+  ++refused_;
+  --lane.sent;  // the number is free again
+  if (!lane.late.empty()) next_late(lane);
+}
+
+void Traffic::next_late(Lane& lane) {
+  const std::int64_t due = lane.late.front();
+  lane.late.pop_front();
+  send_due(lane, due);
 }
 
 void Traffic::delivered(Connection& to, std::uint64_t n, std::int64_t at) {
@@ -130,7 +149,7 @@ void Traffic::settle() {
     for (const auto& lane : lanes_) {
       missing += lane->sent - lane->acked;
       if (lane->sender.receives) missing += lane->sent - lane->sender.delivered;
-      for (const auto& receiver : lane->receivers) missing += lane->sent - receiver->delivered;
+      for (const auto& receiver : lane->receivers) missing += receiver->stalled ? 0 : lane->sent - receiver->delivered;
     }
   }
   if (missing > 0) failed(std::to_string(missing) + " acks or deliveries did not come");

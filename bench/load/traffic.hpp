@@ -22,10 +22,13 @@ class Traffic : private Sink {
   void acked(Lane& lane, std::uint64_t n, std::int64_t at) override;
   void delivered(Connection& to, std::uint64_t n, std::int64_t at) override;
   void failed(std::string what) override;
+  void refused(Lane& lane, std::uint64_t n) override;
   void written(Connection& c) override { wire_.queue(c); }
 
   void make_lanes();
   void open_lanes();
+  void stall_receivers();
+  void next_late(Lane& lane);
   void send_due(Lane& lane, std::int64_t due);
   double drive(double seconds);
   /// Waits for what is on its way and fails unless every message was acked and came to every receiver, once and in
@@ -37,7 +40,7 @@ class Traffic : private Sink {
   Wire wire_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   Latency ack_, delivery_, lag_;
-  std::uint64_t acked_ = 0, delivered_ = 0, errors_ = 0;
+  std::uint64_t acked_ = 0, delivered_ = 0, refused_ = 0, errors_ = 0;
   std::string first_error_;
   bool measuring_ = false, running_ = false;
 };

@@ -88,6 +88,11 @@ void Wire::close(Connection& c) {
   c.phase = Phase::kLost;
 }
 
+void Wire::stall(Connection& c) {
+  c.stalled = true;
+  epoll_ctl(epoll_, EPOLL_CTL_DEL, c.fd, nullptr);
+}
+
 void Wire::open(const std::vector<Connection*>& connections, unsigned concurrency) {
   std::size_t begun = 0, done = 0;
   std::int64_t last = now_ns();

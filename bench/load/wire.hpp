@@ -26,6 +26,8 @@ class Wire {
   /// Sends what is queued, waits for events for that long at most, handles at most `events` of them and sends again.
   void turn(std::int64_t patience_ns, int events = kEvents);
   void close(Connection& c);
+  /// Nothing is read from it any more.
+  void stall(Connection& c);
 
   /// Connects all, at most `concurrency` at a time, until each is signed in. Throws std::runtime_error at the first
   /// that is refused, or when nothing happens for 30 s.

@@ -26,12 +26,12 @@ def _go_first() -> None:
 class Load:
     """A generator that runs; killed when left before its end."""
 
-    def __init__(self, server: Server, *arguments: str) -> None:
+    def __init__(self, server: Server, *arguments: str, urgent: bool = True) -> None:
         global last
         last = shlex.join(arguments)
         self.server = server
         command: List[str] = ["taskset", "-c", str(OTHER_CORE), str(LOAD), *arguments, *server.generator_arguments()]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_go_first if "--rate" in arguments else None)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_go_first if urgent and "--rate" in arguments else None)
 
     def __enter__(self) -> "Load":
         return self

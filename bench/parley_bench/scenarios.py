@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from . import crowds, generator, machine
+from . import crowds, generator, machine, neighbours
 from .plan import Result, Results, Run, Size  # noqa: F401  (for whoever runs scenarios)
 from .servers import ALL, Parley, Server
 
@@ -196,6 +196,8 @@ SCENARIOS = [
     Scenario("conversations", "New conversations: opened, assigned, closed", _conversations, servers=PARLEY_ONLY),
     Scenario("reactors", "One and two reactors on the same core", _reactors, servers=["parley-embedded"]),
     Scenario("storm", "Everybody comes back at once", crowds.storm, servers=PARLEY_ONLY),
+    Scenario("flood", "A tenant at ten times its quota", neighbours.flood, servers=["parley-embedded", "parley-everysec"], repeats=1),
+    Scenario("stalled", "Receivers who do not read", neighbours.stalled, servers=["parley-embedded"], repeats=1),
     Scenario("many", "Many connections", crowds.many, servers=["parley-embedded"], repeats=1),
     Scenario("start", "From exec to the first chat", _start, servers=PARLEY_ONLY),
 ]

@@ -245,6 +245,15 @@ def storm(results: Results) -> Tuple[str, Plots]:
     return table(head, rows), {}
 
 
+def neighbours(results: Results) -> Tuple[str, Plots]:
+    rows = []
+    for case, runs in results.items():
+        run = runs[-1]
+        legs = [cell(run[key]) for key in ("calm_us", "disturbed_us", "calm_p99_us", "disturbed_p99_us")]
+        rows.append([case, str(len(run["calm_us"])), *legs, f"{run['rss_mb']:,.0f}", f"{run['refused_per_s']:,.0f}" if "refused_per_s" in run else "–", "yes" if run["valid"] else "no"])
+    return table(["server", "pairs of legs", "p50 µs of the others, calm", "disturbed", "p99 µs, calm", "disturbed", "memory MB, highest", "refused/s", "valid"], rows), {}
+
+
 def many(results: Results) -> Tuple[str, Plots]:
     rows, curves = [], {"memory of the daemons": [], "kernel, both ends": []}
     for runs in results.values():
@@ -286,6 +295,8 @@ def draw(name: str, results: Results) -> Tuple[str, Plots]:
         "conversations": conversations,
         "reactors": reactors,
         "storm": storm,
+        "flood": neighbours,
+        "stalled": neighbours,
         "many": many,
         "start": start,
     }

@@ -114,6 +114,11 @@ def _others(all_results: Dict[str, Results]) -> List[Judged]:
         judged += _at_most(f"9 · {median(runs, 'sessions'):,.0f} sessions come back, {case}", median(runs, "storm_seconds"), 1, 2, "s")
     for runs in all_results.get("many", {}).values():
         judged += _at_least("10 · live sessions with heartbeats, none lost", runs[-1]["plateaus"][-1]["sessions"], 1, 500_000, "")
+    for number, name, whose in ((14, "flood", "a neighbour's acks while a tenant floods"), (16, "stalled", "a broadcast while 1 % do not read")):
+        for case, runs in all_results.get(name, {}).items():
+            calm, disturbed = (statistics.median(runs[-1][key]) for key in ("calm_us", "disturbed_us"))
+            met = disturbed < 1.1 * calm or disturbed - calm < 1000
+            judged.append((f"{number} · median of {whose}, {case}", "< +10 % or < +1 ms", f"{calm:,.0f} → {disturbed:,.0f} µs", met))
     reactors = all_results.get("reactors", {})
     for case, factor in (("sixteen small tenants", 1.15), ("one wide tenant", 1.3)):
         one, two = (_figure(reactors, f"{case}, {n}", reactor_us) for n in ("1 reactor", "2 reactors"))

@@ -1,4 +1,5 @@
 """The daemon, on each of its stores."""
+import copy
 import json
 import os
 import socket
@@ -25,11 +26,12 @@ BACKGROUND_THREADS = ("store-flush", "store-search")  # carry what is journaled 
 
 
 class Parley(Server):
-    """`store`: embedded, always or everysec (appendfsync of Redis). `tenants` are made, each with a site and an agent."""
+    """`store`: embedded, always or everysec (appendfsync of Redis). `tenants` are made, each with a site and an agent; `quota`: messages per second of each, 0 for no limit."""
 
     protocol = "parley"
 
-    def __init__(self, store: str, reactors: int = 1, tenants: int = 1, width: int = 1, search: bool = False) -> None:
+    def __init__(self, store: str, reactors: int = 1, tenants: int = 1, width: int = 1, search: bool = False, quota: int = 0) -> None:
+        self.quota = quota
         self.store, self.reactors, self.tenants, self.width, self.search = store, reactors, tenants, width, search
         self.name = f"parley-{store}"
         self.backing: Optional[Backing] = None
@@ -53,7 +55,7 @@ class Parley(Server):
 
     def begin(self) -> None:
         self.ops = machine.free_port()
-        environment = {**UNLIMITED, "PARLEY_SERVER__REACTORS": str(self.reactors), "PARLEY_TENANT__REACTORS": str(self.width)}
+        environment = {**UNLIMITED, "PARLEY_SERVER__REACTORS": str(self.reactors), "PARLEY_TENANT__REACTORS": str(self.width), "PARLEY_SESSION__TENANT_SENDS_PER_SECOND": str(self.quota)}
         if self.store != "embedded":
             self.backing = Backing(appendfsync=self.store, postgres=True)
             self.backing.start()
@@ -110,6 +112,12 @@ class Parley(Server):
 
     def sign_in(self) -> List[str]:
         return [word for pair in self.credentials for word in ("--tenant", *pair)]
+
+    def only(self, tenant: int) -> "Parley":
+        """The same daemon, for a generator that knows one tenant."""
+        one = copy.copy(self)
+        one.credentials = [self.credentials[tenant]]
+        return one
 
     def other_pids(self) -> Dict[str, int]:
         return self.backing.pids() if self.backing else {}
