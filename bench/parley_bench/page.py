@@ -14,6 +14,11 @@ NUMBERS = FOLDER / "results.json"
 NOTES = "## Notes"
 
 
+def _times(entry: Dict[str, Any]) -> str:
+    repeats = "once" if entry["repeats"] == 1 else f"{entry['repeats']} times"
+    return f"{repeats} `parley_load {entry['command']}`" if entry["command"] else repeats
+
+
 def known(path: Path = NUMBERS) -> Dict[str, Any]:
     """What earlier runs left, if this form of it."""
     stored = json.loads(path.read_text()) if path.exists() else {}
@@ -34,7 +39,7 @@ def render(numbers: Dict[str, Any]) -> Dict[str, str]:
         pictures = "".join(f"\n![{name.removesuffix('.svg')}](benchmarks/{name})\n" for name in drawn)
         absent = [f"* {server}: {why}" for server, why in numbers["skipped"].items() if server in scenario.servers]
         parts.append(
-            f"## {scenario.title}\n`bench/run --only {scenario.name}`, revision {entry['revision']}, {entry['when']}, {entry['repeats']} × `parley_load {entry['command']}`\n\n{text}"
+            f"## {scenario.title}\n`bench/run --only {scenario.name}`, revision {entry['revision']}, {entry['when']}, {_times(entry)}\n\n{text}"
             + ("\nNot measured:\n" + "\n".join(absent) + "\n" if absent else "")
             + pictures
         )

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Callable, Iterator, List, Optional, Sequence, Tuple
 
-from . import crowds, generator, machine, neighbours
+from . import crowds, generator, machine, micro, neighbours
 from .plan import Result, Results, Run, Size  # noqa: F401  (for whoever runs scenarios)
 from .servers import ALL, Parley, Server
 
@@ -164,6 +164,10 @@ def _reactors(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
             )
 
 
+def _micro(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
+    yield "parley_micro", lambda: {"rows": micro.run(run.size.quick), "errors": 0}
+
+
 def _start(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
     def case(store: str) -> Callable[[], Result]:
         def measure() -> Result:
@@ -199,6 +203,7 @@ SCENARIOS = [
     Scenario("flood", "A tenant at ten times its quota", neighbours.flood, servers=["parley-embedded", "parley-everysec"], repeats=1),
     Scenario("stalled", "Receivers who do not read", neighbours.stalled, servers=["parley-embedded"], repeats=1),
     Scenario("many", "Many connections", crowds.many, servers=["parley-embedded"], repeats=1),
+    Scenario("micro", "What one step costs", _micro, servers=["parley-embedded"], repeats=1),
     Scenario("start", "From exec to the first chat", _start, servers=PARLEY_ONLY),
 ]
 

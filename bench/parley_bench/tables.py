@@ -276,6 +276,16 @@ def many(results: Results) -> Tuple[str, Plots]:
     return table(head, rows), {"many-memory.svg": plots.lines("Memory by thousands of sessions", curves, "MB", over="k")}
 
 
+def micro(results: Results) -> Tuple[str, Plots]:
+    rows = []
+    for runs in results.values():
+        for row in runs[-1]["rows"]:
+            figure, low, high = row["ns"], row["ns_low"], row["ns_high"]
+            unit, scale, digits = ("ns", 1, 0) if figure < 1000 else ("µs", 1e3, 2) if figure < 1e6 else ("ms", 1e6, 1)
+            rows.append([f"`{row['name']}`", f"{cell([figure / scale, low / scale, high / scale], digits)} {unit}", row["label"]])
+    return table(["step", "CPU time", ""], rows), {}
+
+
 def start(results: Results) -> Tuple[str, Plots]:
     rows = [[case, cell(pick(runs, "ready_ms")), cell(pick(runs, "chat_ms"))] for case, runs in results.items()]
     return table(["server", "exec to ready ms", "exec to the first chat answered ms, tenant and accounts made on the way"], rows), {}
@@ -298,6 +308,7 @@ def draw(name: str, results: Results) -> Tuple[str, Plots]:
         "flood": neighbours,
         "stalled": neighbours,
         "many": many,
+        "micro": micro,
         "start": start,
     }
     return functions[name](results)

@@ -123,6 +123,9 @@ def _others(all_results: Dict[str, Results]) -> List[Judged]:
     for case, factor in (("sixteen small tenants", 1.15), ("one wide tenant", 1.3)):
         one, two = (_figure(reactors, f"{case}, {n}", reactor_us) for n in ("1 reactor", "2 reactors"))
         judged += _at_most(f"12 · CPU per message with two reactors against one, {case}", two, one, factor)
+    for runs in all_results.get("micro", {}).values():
+        steps = {row["name"]: row["ns"] for row in runs[-1]["rows"]}
+        judged += _at_most("13 · filter, 200 characters, 100,000 words, 1,024 different texts", steps.get("filter/100k/clean"), 1000, 2.5, "µs")
     for case, runs in all_results.get("start", {}).items():
         judged += _at_most(f"15 · exec to the first chat, {case}", median(runs, "chat_ms"), 1, 800, "ms")
     return judged
