@@ -6,9 +6,7 @@ import sys
 import tempfile
 from typing import Any, Dict, Optional
 
-from .machine import OTHER_CORE, SCRATCH, TOP
-
-sys.path.insert(0, str(TOP / "tests" / "support"))
+from .machine import OTHER_CORE, SCRATCH
 
 
 class Backing:

@@ -1,9 +1,7 @@
 """This machine: its cores, its description, the build, and processes that end with us."""
 import ctypes
-import itertools
 import os
 import platform
-import random
 import resource
 import signal
 import socket
@@ -16,6 +14,9 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Sequence
 
 TOP = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(TOP / "tests" / "support"))
+from parley_test.ports import free_port  # noqa: E402,F401  (for whoever starts a server)
+
 BUILD = TOP / "build" / "release"
 PARLEY = BUILD / "src" / "app" / "parley"
 LOAD = BUILD / "parley_load"
@@ -35,22 +36,6 @@ def build() -> None:
     """PARLEY_BENCH_BUILT=1: it is built already, and is left as it is."""
     if os.environ.get("PARLEY_BENCH_BUILT") != "1":
         subprocess.run([str(TOP / "bench" / "install")], check=True, stdout=sys.stderr)
-
-
-_first_port = random.randrange(10000)
-_ports = (20000 + (_first_port + n) % 10000 for n in itertools.count())
-
-
-def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel picks by itself. Not given twice, since whoever asked may listen later."""
-    for port in _ports:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise RuntimeError("unreachable: the ports go round")
 
 
 def scratch_folder(prefix: str) -> Path:

@@ -148,7 +148,10 @@ void Desk::place(const domain::ConversationMeta& meta) {
 void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
   check_home();
   remember_before(meta.id);
-  Row& row = rows_[meta.id];
+  const auto [it, fresh] = rows_.try_emplace(meta.id);
+  Row& row = it->second;
+  // Seen from its beginning on, or from its reopening: what was before the close is done with.
+  if (fresh && ready_) row.knows_unread = true;
   const AgentId before = row.meta.assignee;
   row.meta = meta;
   if (meta.status == Status::kActive && meta.assignee != before) {  // the visitor learns how its new agent is
@@ -156,7 +159,6 @@ void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
     world_.agent_assigned(tenant_, meta.id, meta.assignee,
                           presence == agents_.end() ? AgentStatus::kAway : presence->second.effective);
   }
-  if (meta.head == 1) row.knows_unread = true;
   if (visitor_text) {
     row.visitor_seqs.push_back(meta.last_text_seq);
     if (row.visitor_seqs.size() > kUnreadMax) row.visitor_seqs.pop_front();

@@ -68,7 +68,7 @@ class Desk : private ReactorBound {
   struct Row {
     domain::ConversationMeta meta;
     std::deque<std::uint64_t> visitor_seqs;       // newest visitor texts, for unread counts
-    bool knows_unread = false;                    // else only the last of them is known, since a start or a reopening
+    bool knows_unread = false;                    // else only the last of them is known, since a start
     std::map<std::uint64_t, std::uint64_t> read;  // per agent
   };
   struct Before {

@@ -92,6 +92,22 @@ async def test_what_is_unread_is_unread_after_a_restart(daemon) -> None:
         await asyncio.sleep(0.05)
 
 
+async def test_a_reopened_conversation_counts_from_its_reopening(daemon) -> None:
+    site = await Site.make(daemon)
+    agent, visitor = await site.agent(), await site.visitor()
+    for text in ("one", "two", "three"):
+        await visitor.tell(text)
+    await agent.watch(visitor.own)
+    await agent.wire.send({"t": "read", "conv": visitor.own, "upto": 3})
+    await agent.do(visitor.own, "close", {})
+    await visitor.tell("one more thing")
+    for _ in range(2):  # also when what is unread was looked up behind the first list
+        wire = await site.agent_wire()
+        [row] = (await wire.request({"t": "watch", "view": "waiting"}, "rows"))["rows"]
+        assert row["unread"] == 1
+        await daemon.until_archived()
+
+
 async def test_the_closed_list_hints_that_it_changed(daemon) -> None:
     site = await Site.make(daemon)
     agent, visitor = await site.agent(), await site.visitor()

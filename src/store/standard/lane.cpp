@@ -41,7 +41,6 @@ void JournalLane::start(Refresh refresh) {
   reads_ = std::make_unique<redis::Client>(home(), options);
   appends_->on_change([this](bool connected, const std::string& reason) { changed(connected, reason); });
   tick_ = std::make_unique<Tick>(*this);
-  linger_.emplace(home().context());
   home().timers().arm(*tick_, kTick);
   started_ = true;
 }
@@ -51,7 +50,6 @@ void JournalLane::close() {
   if (closed_) return;
   closed_ = true;
   tick_.reset();
-  linger_.reset();
   if (!started_) return;
   appends_->close();
   reads_->close();

@@ -1,10 +1,8 @@
 #pragma once
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
-#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -19,9 +17,8 @@
 
 namespace parley::store::standard {
 
-/// The way of one reactor's appends into Redis. At most two batches are on their way per shard, and a small one leaves
-/// a moment after the one before: what comes meanwhile goes with it, since most of the price of a command is its own.
-/// Each batch is answered when it comes back, whatever became of others.
+/// The way of one reactor's appends into Redis. What waits when a batch comes back is the next one; at most two are on
+/// their way per shard. Each batch is answered when it comes back, whatever became of others.
 ///
 /// What may happen to a batch:
 ///   connection lost   the client sends it again on the next connection; an item that was stored the first time comes
@@ -101,9 +98,8 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
     std::deque<std::pair<BatchPtr, redis::Reply>> arrived;
     std::set<ConversationId> missing;  ///< to be restored before that
     unsigned in_flight = 0;            ///< not handled yet
-    std::chrono::steady_clock::time_point sent_at{};
-    bool handling = false;  ///< an answer, in a coroutine
-    bool held = false;      ///< nothing is sent until `again` was dealt with
+    bool handling = false;             ///< an answer, in a coroutine
+    bool held = false;                 ///< nothing is sent until `again` was dealt with
     bool repairing = false;
     bool library = false;  ///< to be loaded before that
     std::chrono::steady_clock::time_point retry_at{};
@@ -135,7 +131,6 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   // lane_send.cpp: from what waits to batches on their way
   void pump(unsigned shard);
   void pump_all();
-  bool lingers(const Shard& shard);
   BatchPtr next_batch(unsigned shard);
   bool take_number(Item& item);
   void ask_numbers(TenantId tenant);
@@ -172,7 +167,6 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   Refresh refresh_;
   std::unique_ptr<redis::Client> appends_, reads_;
   std::unique_ptr<Tick> tick_;
-  std::optional<asio::steady_timer> linger_;  ///< the wheel's ticks are too long
   std::vector<Shard> shards_;
   ConversationNumbers numbers_;
   std::size_t queued_items_ = 0, queued_bytes_ = 0;  // not answered
@@ -180,8 +174,7 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   Projections projections_;
   Journal::OnStable on_stable_;
   unsigned tasks_ = 0, ticks_ = 0, projecting_ = 0, connection_ = 0;
-  bool started_ = false, closed_ = false, troubled_ = false, deliver_posted_ = false, probing_ = false,
-       lingering_ = false;
+  bool started_ = false, closed_ = false, troubled_ = false, deliver_posted_ = false, probing_ = false;
   std::atomic<std::uint64_t> reconnects_{0};
 };
 

@@ -10,10 +10,6 @@ namespace parley::store::standard {
 namespace {
 
 constexpr unsigned kBatchesInFlight = 2;
-// A command costs Redis about as much as ten of its items. So they leave at least this far apart, unless enough waits
-// to be worth one; a message that comes alone never waits. The idea is PostgreSQL's commit_delay.
-constexpr std::chrono::microseconds kLinger{300};
-constexpr std::size_t kEnough = 64;
 constexpr std::size_t kBatchBytes = 2u << 20;
 constexpr std::size_t kBatchTenants = 200;  // the script names a set of open conversations per tenant by one byte
 
@@ -26,27 +22,11 @@ void JournalLane::pump_all() {
 void JournalLane::pump(unsigned number) {
   Shard& shard = shards_[number];
   while (started_ && !closed_ && !shard.held && shard.in_flight < kBatchesInFlight && !shard.waiting.empty() &&
-         appends_->connected() && !shared_->lost() && !lingers(shard)) {
+         appends_->connected() && !shared_->lost()) {
     BatchPtr batch = next_batch(number);
     if (!batch) return;
     send(number, std::move(batch));
   }
-}
-
-/// True: more is waited for, and pump_all() comes back then.
-bool JournalLane::lingers(const Shard& shard) {
-  if (shard.waiting.size() >= kEnough) return false;
-  const auto left = shard.sent_at + kLinger - std::chrono::steady_clock::now();
-  if (left <= left.zero()) return false;
-  if (lingering_) return true;  // of another shard; they take turns
-  lingering_ = true;
-  linger_->expires_after(left);
-  linger_->async_wait([self = shared_from_this()](const boost::system::error_code& ended) {
-    if (ended || self->closed_) return;
-    self->lingering_ = false;
-    self->pump_all();
-  });
-  return true;
 }
 
 JournalLane::BatchPtr JournalLane::next_batch(unsigned number) {
@@ -109,7 +89,6 @@ void JournalLane::refuse_unnumbered(TenantId tenant, Code code) {
 }
 
 void JournalLane::send(unsigned number, BatchPtr batch) {
-  Shard& shard = shards_[number];
   std::vector<redis::ItemNotes> notes;
   notes.reserve(batch->origins.size());
   for (const Origin& origin : batch->origins) notes.push_back(origin.notes);
@@ -119,9 +98,10 @@ void JournalLane::send(unsigned number, BatchPtr batch) {
   writer.now_s = wall_ns() / 1'000'000'000;
   batch->command = redis::encode_append(shared_->keys[number], writer, batch->items, notes);
   batch->connection = connection_;
-  batch->sent = shard.sent_at = std::chrono::steady_clock::now();
+  batch->sent = std::chrono::steady_clock::now();
   redis::Command command = std::move(batch->command.command);
   batch->command.command.clear();
+  Shard& shard = shards_[number];
   ++shard.in_flight;
   PARLEY_FAULT_POINT("journal.before_commit");
   const bool taken =

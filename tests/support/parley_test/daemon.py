@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Optional, Union
 
 import aiohttp
 
-from .servers import Backing, free_port, shared
+from .ports import free_port
+from .servers import Backing, shared
 from .store import StandardReader, StoreReader
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -8,10 +8,8 @@ import ctypes
 import itertools
 import os
 import pwd
-import random
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,26 +19,13 @@ from typing import Any, Callable, Dict, List, Optional
 import psycopg2
 import redis
 
+from .ports import free_port
+
 POSTGRES_BIN = Path(os.environ.get("PARLEY_TEST_POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
 ROLE = "parley"  # owns the databases and is no superuser, as on a real server
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _numbers = itertools.count(1)
-_first_port = random.randrange(10000)  # processes that run side by side start at different places
-_ports = (20000 + (_first_port + n) % 10000 for n in itertools.count())
-
-
-def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel picks by itself. Not given twice, since whoever asked may listen much later."""
-    for port in _ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    raise AssertionError("unreachable: the ports go round")
 
 
 def _is_alive(pid: int) -> bool:
