@@ -67,24 +67,24 @@ asio::awaitable<void> Desk::start() {
       continue;
     }
     for (domain::ConversationMeta& meta : *open) {
-      const ConversationId conv = meta.id;
-      auto [it, fresh] = rows_.try_emplace(conv);
-      if (!fresh && it->second.meta.head >= meta.head) continue;  // a home told of something newer meanwhile
-      it->second.meta = std::move(meta);
-      Row& row = it->second;
+      auto [row, fresh] = rows_.obtain(meta.id);
+      if (!fresh && row.meta.head >= meta.head) continue;  // a home told of something newer meanwhile
+      update(row, meta);
       if (row.visitor_seqs.empty() && row.meta.last_from == 'v') row.visitor_seqs.push_back(row.meta.last_text_seq);
-      place(row.meta);
     }
     break;
   }
-  // Closed while we read: rows of conversations that a home closed stay out.
-  std::erase_if(rows_, [](const auto& entry) { return entry.second.meta.status == Status::kClosed; });
   ready_ = true;
+  std::vector<ConversationId> open;  // the table changes while the store is asked
+  std::vector<ConversationId> closed;
+  rows_.each([&](ConversationId conv, const Row& row) {
+    (row.meta.status == Status::kClosed ? closed : open).push_back(conv);
+  });
+  // Closed while we read: rows of conversations that a home closed stay out.
+  for (const ConversationId conv : closed) rows_.erase(conv);
   std::vector<std::function<void()>> waiting;
   waiting.swap(waiting_);
   for (auto& then : waiting) then();
-  std::vector<ConversationId> open;  // the table changes while the store is asked
-  for (const auto& [conv, row] : rows_) open.push_back(conv);
   for (const ConversationId conv : open) {
     Result<std::vector<store::Journal::Mark>> marks = co_await journal_.load_marks(conv);
     if (!marks) continue;
@@ -103,30 +103,37 @@ asio::awaitable<void> Desk::recall_unread(ConversationId conv) {
   newest.limit = kUnreadMax;
   newest.bytes_max = 256 * 1024;
   Result<store::Journal::Page> page = co_await journal_.read(conv, newest);
-  const auto found = rows_.find(conv);
-  if (found == rows_.end()) co_return;
+  Row* row = rows_.find(conv);
+  if (!row) co_return;
   if (!page) {
-    found->second.knows_unread = false;  // the next list asks again
+    row->knows_unread = false;  // the next list asks again
     co_return;
   }
-  std::deque<std::uint64_t> seqs;
+  std::vector<std::uint64_t> seqs;
   for (const store::StoredEntry& entry : page->entries) {
     if (entry.type == protocol::EntryType::kText && entry.from.kind == PrincipalKind::kVisitor)
       seqs.push_back(entry.seq);
   }
-  for (const std::uint64_t seq : found->second.visitor_seqs) {  // also what came meanwhile
+  for (const std::uint64_t seq : row->visitor_seqs) {  // also what came meanwhile
     if (seqs.empty() || seq > seqs.back()) seqs.push_back(seq);
   }
-  while (seqs.size() > kUnreadMax) seqs.pop_front();
-  remember_before(conv);
-  found->second.visitor_seqs = std::move(seqs);
+  note_change(*row, true);
+  row->visitor_seqs = std::move(seqs);
 }
 
-void Desk::remember_before(ConversationId conv) {
-  auto [it, fresh] = changed_.try_emplace(conv);
-  if (!fresh) return;
-  if (auto row = rows_.find(conv); row != rows_.end())
-    it->second = {true, row->second.meta.status, row->second.meta.assignee};
+void Desk::note_change(Row& row, bool existed) {
+  if (std::exchange(row.noted, true)) return;
+  auto [it, first] = changed_.try_emplace(row.meta.id);
+  if (first && existed) it->second = {true, row.meta.status, row.meta.assignee};
+}
+
+void Desk::update(Row& row, const domain::ConversationMeta& meta) {
+  const bool moves = row.meta.status != meta.status || row.meta.assignee != meta.assignee;
+  const bool queues = row.meta.status == Status::kWaiting || meta.status == Status::kWaiting;
+  if (moves) tally_.count(row.meta, -1);
+  row.meta = meta;
+  if (moves) tally_.count(row.meta, 1);
+  if (queues) place(row.meta);
 }
 
 void Desk::place(const domain::ConversationMeta& meta) {
@@ -147,23 +154,23 @@ void Desk::place(const domain::ConversationMeta& meta) {
 
 void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
   check_home();
-  remember_before(meta.id);
-  const auto [it, fresh] = rows_.try_emplace(meta.id);
-  Row& row = it->second;
+  auto [row, fresh] = rows_.obtain(meta.id);
+  if (fresh) row.meta.id = meta.id;
+  note_change(row, !fresh);
   // Seen from its beginning on, or from its reopening: what was before the close is done with.
   if (fresh && ready_) row.knows_unread = true;
   const AgentId before = row.meta.assignee;
-  row.meta = meta;
+  update(row, meta);
   if (meta.status == Status::kActive && meta.assignee != before) {  // the visitor learns how its new agent is
     auto presence = agents_.find(meta.assignee.value);
     world_.agent_assigned(tenant_, meta.id, meta.assignee,
                           presence == agents_.end() ? AgentStatus::kAway : presence->second.effective);
   }
   if (visitor_text) {
+    if (row.visitor_seqs.size() >= 2 * kUnreadMax)
+      row.visitor_seqs.erase(row.visitor_seqs.begin(), row.visitor_seqs.end() - kUnreadMax);
     row.visitor_seqs.push_back(meta.last_text_seq);
-    if (row.visitor_seqs.size() > kUnreadMax) row.visitor_seqs.pop_front();
   }
-  place(row.meta);
   if (meta.status == Status::kClosed && ready_) rows_.erase(meta.id);
   if (!ready_) when_ready([] {});
 }
@@ -171,11 +178,11 @@ void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
 void Desk::read(ConversationId conv, Principal who, std::uint64_t upto) {
   check_home();
   if (who.kind != PrincipalKind::kAgent) return;
-  auto it = rows_.find(conv);
-  if (it == rows_.end()) return;
-  std::uint64_t& mark = it->second.read[who.id];
+  Row* row = rows_.find(conv);
+  if (!row) return;
+  std::uint64_t& mark = row->read[who.id];
   if (upto <= mark) return;
-  remember_before(conv);
+  note_change(*row, true);
   mark = upto;
 }
 
@@ -193,29 +200,25 @@ bool Desk::in_view(View view, Status status, AgentId assignee, const Who& who) {
   return false;
 }
 
-Desk::Tally Desk::tally() const {
-  Tally tally;
-  tally.waiting = static_cast<std::uint32_t>(queue_.size());
-  for (const auto& [conv, row] : rows_) {
-    if (row.meta.status == Status::kWaiting || row.meta.status == Status::kActive) ++tally.open;
-    if (row.meta.status == Status::kActive) ++tally.active[row.meta.assignee.value];
-  }
-  return tally;
+void Desk::Tally::count(const domain::ConversationMeta& meta, int by) {
+  const auto add = static_cast<std::uint32_t>(by);  // wraps around for -1
+  if (meta.status == Status::kWaiting || meta.status == Status::kActive) open += add;
+  if (meta.status == Status::kActive) active[meta.assignee.value] += add;
 }
 
-protocol::Counts Desk::Tally::of(const Who& who) const {
+protocol::Counts Desk::counts_of(const Who& who) const {
   protocol::Counts counts;
-  counts.open = open;
-  counts.waiting = waiting;
-  if (auto mine = active.find(who.principal.id); mine != active.end()) counts.mine = mine->second;
+  counts.open = tally_.open;
+  counts.waiting = static_cast<std::uint32_t>(queue_.size());
+  if (auto mine = tally_.active.find(who.principal.id); mine != tally_.active.end()) counts.mine = mine->second;
   return counts;
 }
 
 std::uint32_t Desk::unread(const Row& row, const Who& who) const {
   auto mark = row.read.find(who.principal.id);
   const std::uint64_t upto = mark == row.read.end() ? 0 : mark->second;
-  return static_cast<std::uint32_t>(std::count_if(row.visitor_seqs.begin(), row.visitor_seqs.end(),
-                                                  [upto](std::uint64_t seq) { return seq > upto; }));
+  const auto first = std::upper_bound(row.visitor_seqs.begin(), row.visitor_seqs.end(), upto);
+  return static_cast<std::uint32_t>(std::min<std::ptrdiff_t>(row.visitor_seqs.end() - first, kUnreadMax));
 }
 
 protocol::ConversationView Desk::row_view(const Row& row, const Who& who, std::string& pos,
@@ -245,7 +248,7 @@ void Desk::watch(const Who& who, std::uint64_t re, protocol::WatchView request) 
       view.after_ms = kRetryMs;
       std::string json;
       protocol::append_error(json, view);
-      return world_.reply(who.session, std::move(json));
+      return world_.reply(who.session, json);
     }
     watches_.push_back({who, re, request.view});
     if (request.view == View::kClosed) {
@@ -264,12 +267,12 @@ void Desk::unwatch(SessionKey session, std::uint64_t watch) {
 void Desk::send_rows(const Watch& watch, std::uint64_t re, unsigned limit) {
   const auto profile = profiles_.find(tenant_);
   std::vector<std::pair<std::string, Row*>> hits;
-  for (auto& [conv, row] : rows_) {
-    if (!in_view(watch.view, row.meta.status, row.meta.assignee, watch.who)) continue;
+  rows_.each([&](ConversationId, Row& row) {
+    if (!in_view(watch.view, row.meta.status, row.meta.assignee, watch.who)) return;
     std::string pos;
     row_view(row, watch.who, pos, profile.get());
     hits.emplace_back(std::move(pos), &row);
-  }
+  });
   std::sort(hits.begin(), hits.end());
   const bool more = hits.size() > limit;
   if (more) hits.resize(limit);
@@ -282,8 +285,8 @@ void Desk::send_rows(const Watch& watch, std::uint64_t re, unsigned limit) {
     if (!std::exchange(hits[i].second->knows_unread, true)) recall.push_back(hits[i].second->meta.id);
     protocol::append_conversation(json, row_view(*hits[i].second, watch.who, pos, profile.get()));
   }
-  protocol::end_rows(json, tally().of(watch.who), more, std::nullopt);
-  world_.reply(watch.who.session, std::move(json));
+  protocol::end_rows(json, counts_of(watch.who), more, std::nullopt);
+  world_.reply(watch.who.session, json);
   if (!recall.empty()) home().spawn("recall what is unread", recall_unread(std::move(recall)));
 }
 
@@ -296,7 +299,7 @@ asio::awaitable<void> Desk::send_closed(Who who, std::uint64_t re, unsigned limi
     view.after_ms = kRetryMs;
     std::string json;
     protocol::append_error(json, view);
-    world_.reply(who.session, std::move(json));
+    world_.reply(who.session, json);
     co_return;
   }
   const auto profile = profiles_.find(tenant_);
@@ -314,8 +317,8 @@ asio::awaitable<void> Desk::send_closed(Who who, std::uint64_t re, unsigned limi
     view.pos = pos;
     protocol::append_conversation(json, view);
   }
-  protocol::end_rows(json, tally().of(who), more, std::nullopt);
-  world_.reply(who.session, std::move(json));
+  protocol::end_rows(json, counts_of(who), more, std::nullopt);
+  world_.reply(who.session, json);
 }
 
 void Desk::inbox(const Who& who, std::uint64_t re, protocol::Inbox request) {
@@ -333,7 +336,7 @@ asio::awaitable<void> Desk::send_inbox(Who who, std::uint64_t re, protocol::Inbo
     view.code = Code::kJournalDown;
     view.after_ms = kRetryMs;
     protocol::append_error(json, view);
-    world_.reply(who.session, std::move(json));
+    world_.reply(who.session, json);
     co_return;
   }
   const auto profile = profiles_.find(tenant_);
@@ -345,18 +348,17 @@ asio::awaitable<void> Desk::send_inbox(Who who, std::uint64_t re, protocol::Inbo
   for (std::size_t i = 0; i < changed->size(); ++i) {
     if (i > 0) json += ',';
     Row row;
-    auto live = rows_.find((*changed)[i].id);
-    if (live != rows_.end()) {
-      if (!std::exchange(live->second.knows_unread, true)) recall.push_back(live->first);
-      row = live->second;
+    if (Row* live = rows_.find((*changed)[i].id)) {
+      if (!std::exchange(live->knows_unread, true)) recall.push_back(live->meta.id);
+      row = *live;
     }
     row.meta = std::move((*changed)[i]);
     ipos = std::max(ipos, row.meta.last_pos);
     std::string pos;
     protocol::append_conversation(json, row_view(row, who, pos, profile.get()));
   }
-  protocol::end_rows(json, tally().of(who), more, ipos);
-  world_.reply(who.session, std::move(json));
+  protocol::end_rows(json, counts_of(who), more, ipos);
+  world_.reply(who.session, json);
   co_await recall_unread(std::move(recall));
 }
 
@@ -399,24 +401,24 @@ std::vector<protocol::AgentView> Desk::agents(const TenantProfile& profile) cons
 void Desk::greet(const Who& visitor, ConversationId conv) {
   check_home();
   when_ready([this, visitor, conv] {
-    auto row = rows_.find(conv);
-    if (row == rows_.end()) return;
+    const Row* row = rows_.find(conv);
+    if (!row) return;
     std::string json;
-    if (row->second.meta.status == Status::kWaiting) {
+    if (row->meta.status == Status::kWaiting) {
       // Counted, not remembered: the last push may be from before others left.
       const auto since = queued_since_.find(conv);
       if (since == queued_since_.end()) return;
       const auto place = std::distance(queue_.begin(), queue_.find({since->second, conv.value})) + 1;
       protocol::append_queue(json, conv, static_cast<std::uint32_t>(place), online_);
     } else {
-      const AgentId agent = row->second.meta.assignee;
+      const AgentId agent = row->meta.assignee;
       const auto profile = profiles_.find(tenant_);
       auto presence = agents_.find(agent.value);
       protocol::append_presence_agent(json, conv,
                                       {agent, profile ? profile->agent_name(agent) : std::string_view(),
                                        presence == agents_.end() ? AgentStatus::kAway : presence->second.effective});
     }
-    world_.reply(visitor.session, std::move(json));
+    world_.reply(visitor.session, json);
   });
 }
 
@@ -449,42 +451,48 @@ void Desk::update_presence(std::chrono::steady_clock::time_point now) {
 
 void Desk::push_deltas() {
   if (changed_.empty()) return;
-  const auto profile = profiles_.find(tenant_);
-  const Tally counts = tally();
-  const bool counts_may_differ = std::any_of(changed_.begin(), changed_.end(), [&](const auto& entry) {
-    auto row = rows_.find(entry.first);
-    return !entry.second.existed || row == rows_.end() || row->second.meta.status != entry.second.status ||
-           row->second.meta.assignee != entry.second.assignee;
-  });
-  for (Watch& watch : watches_) {
-    std::vector<std::string> positions;
-    std::vector<protocol::ConversationView> upsert;
-    std::vector<ConversationId> remove;
-    positions.reserve(changed_.size());
-    bool changed_closed = false;
-    for (const auto& [conv, before] : changed_) {
-      auto row = rows_.find(conv);
-      const bool closed_now = row == rows_.end();
-      if (watch.view == View::kClosed) {
-        changed_closed = changed_closed || closed_now;
-        continue;
-      }
-      const bool was = before.existed && in_view(watch.view, before.status, before.assignee, watch.who);
-      const bool is = !closed_now && in_view(watch.view, row->second.meta.status, row->second.meta.assignee, watch.who);
-      if (is) {
-        positions.emplace_back();
-        upsert.push_back(row_view(row->second, watch.who, positions.back(), profile.get()));
-      } else if (was || watch.fresh) {
-        remove.push_back(conv);
-      }
-    }
-    if (upsert.empty() && remove.empty() && !changed_closed && !counts_may_differ) continue;
-    std::string json;
-    protocol::append_delta(json, watch.id, upsert, remove, counts.of(watch.who), changed_closed);
-    world_.reply(watch.who.session, std::move(json));
+  std::vector<Change> changes;
+  bool counts_may_differ = false;
+  for (const auto& [conv, before] : changed_) {
+    Row* row = rows_.find(conv);
+    if (row) row->noted = false;
+    changes.push_back({conv, before, row});
+    counts_may_differ = counts_may_differ || !before.existed || !row || row->meta.status != before.status ||
+                        row->meta.assignee != before.assignee;
   }
   changed_.clear();
-  for (Watch& watch : watches_) watch.fresh = false;
+  for (Watch& watch : watches_) {
+    push_delta(watch, changes, counts_may_differ);
+    watch.fresh = false;
+  }
+}
+
+void Desk::push_delta(const Watch& watch, const std::vector<Change>& changes, bool counts_may_differ) {
+  const auto profile = profiles_.find(tenant_);
+  std::vector<std::string> positions;
+  std::vector<protocol::ConversationView> upsert;
+  std::vector<ConversationId> remove;
+  positions.reserve(changes.size());
+  bool changed_closed = false;
+  for (const Change& change : changes) {
+    const Row* row = change.row;
+    if (watch.view == View::kClosed) {
+      changed_closed = changed_closed || !row;
+      continue;
+    }
+    const bool was =
+        change.before.existed && in_view(watch.view, change.before.status, change.before.assignee, watch.who);
+    if (row && in_view(watch.view, row->meta.status, row->meta.assignee, watch.who)) {
+      positions.emplace_back();
+      upsert.push_back(row_view(*row, watch.who, positions.back(), profile.get()));
+    } else if (was || watch.fresh) {
+      remove.push_back(change.conv);
+    }
+  }
+  if (upsert.empty() && remove.empty() && !changed_closed && !counts_may_differ) return;
+  std::string json;
+  protocol::append_delta(json, watch.id, upsert, remove, counts_of(watch.who), changed_closed);
+  world_.reply(watch.who.session, json);
 }
 
 void Desk::push_queue() {

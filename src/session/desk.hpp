@@ -1,14 +1,15 @@
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include "parley/base/id_table.hpp"
 #include "parley/base/reactor.hpp"
 #include "parley/domain/conversation.hpp"
 #include "parley/protocol/client_frame.hpp"
@@ -22,7 +23,7 @@ namespace parley::session {
 /// What a desk needs from the world around it. Implemented by the shard.
 class DeskEnvironment {
  public:
-  virtual void reply(SessionKey to, std::string json, bool several = false) = 0;
+  virtual void reply(SessionKey to, std::string_view json, bool several = false) = 0;
   virtual void queue_position(TenantId tenant, ConversationId conv, std::uint32_t position, bool online) = 0;
   /// For the visitors of every conversation of the agent, when its status changed.
   virtual void agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status) = 0;
@@ -67,14 +68,20 @@ class Desk : private ReactorBound {
  private:
   struct Row {
     domain::ConversationMeta meta;
-    std::deque<std::uint64_t> visitor_seqs;       // newest visitor texts, for unread counts
+    std::vector<std::uint64_t> visitor_seqs;      // newest visitor texts, for unread counts
     bool knows_unread = false;                    // else only the last of them is known, since a start
+    bool noted = false;                           // among those that changed since the last delta
     std::map<std::uint64_t, std::uint64_t> read;  // per agent
   };
   struct Before {
     bool existed = false;
     protocol::Status status = protocol::Status::kNew;
     AgentId assignee;
+  };
+  struct Change {
+    ConversationId conv;
+    Before before;
+    const Row* row;  // null: closed
   };
   struct Watch {
     Who who;
@@ -97,20 +104,18 @@ class Desk : private ReactorBound {
   asio::awaitable<void> send_closed(Who who, std::uint64_t re, unsigned limit);
   asio::awaitable<void> send_inbox(Who who, std::uint64_t re, protocol::Inbox request);
   void send_rows(const Watch& watch, std::uint64_t re, unsigned limit);
-  void remember_before(ConversationId conv);
+  /// Before a row changes; `existed`: it was there at the last delta.
+  void note_change(Row& row, bool existed);
+  /// What a home or the store says of the row's conversation now.
+  void update(Row& row, const domain::ConversationMeta& meta);
   void place(const domain::ConversationMeta& meta);
   static bool in_view(protocol::View view, protocol::Status status, AgentId assignee, const Who& who);
-  /// Of all agents at once, since a list's push needs them for each of its readers.
-  struct Tally {
-    std::uint32_t open = 0, waiting = 0;
-    std::unordered_map<std::uint64_t, std::uint32_t> active;  // by assignee
-    protocol::Counts of(const Who& who) const;
-  };
-  Tally tally() const;
+  protocol::Counts counts_of(const Who& who) const;
   protocol::ConversationView row_view(const Row& row, const Who& who, std::string& pos,
                                       const TenantProfile* profile) const;
   std::uint32_t unread(const Row& row, const Who& who) const;
   void push_deltas();
+  void push_delta(const Watch& watch, const std::vector<Change>& changes, bool counts_may_differ);
   void push_queue();
   void update_presence(std::chrono::steady_clock::time_point now);
 
@@ -121,7 +126,13 @@ class Desk : private ReactorBound {
   const std::chrono::milliseconds agent_presence_;
   bool ready_ = false, starting_ = false;
   std::vector<std::function<void()>> waiting_;
-  std::unordered_map<ConversationId, Row> rows_;
+  IdTable<ConversationId, Row> rows_;
+  /// Kept beside the rows, since a list's push needs it for each of its readers.
+  struct Tally {
+    std::uint32_t open = 0;
+    std::unordered_map<std::uint64_t, std::uint32_t> active;  // by assignee
+    void count(const domain::ConversationMeta& meta, int by);
+  } tally_;
   std::set<Place> queue_;
   std::unordered_map<ConversationId, std::int64_t> queued_since_;
   std::unordered_map<ConversationId, std::uint32_t> told_;  // positions as last pushed

@@ -35,17 +35,18 @@ Home::Home(Reactor& reactor, store::Journal& journal, TenantProfiles& profiles, 
 
 void Home::with(ConversationId conv, Then then) {
   check_home();
-  auto it = conversations_.find(conv);
-  if (it != conversations_.end() && !it->second->loading) {
-    it->second->used = ++uses_;
-    return then(it->second.get(), Code::kOk);
+  Conversation* known = conversations_.find(conv);
+  if (known && !known->loading) {
+    known->used = ++uses_;
+    return then(known, Code::kOk);
   }
-  const bool first = it == conversations_.end();
+  const bool first = !known;
   if (first) {
-    it = conversations_.emplace(conv, std::make_unique<Conversation>()).first;
-    it->second->loading = true;
+    if (!conv) return then(nullptr, Code::kOk);
+    known = &conversations_.add(conv, std::make_unique<Conversation>());
+    known->loading = true;
   }
-  auto& waiting = it->second->waiting;
+  auto& waiting = known->waiting;
   if (waiting.size() >= kWaitingMax) return then(nullptr, Code::kBusy);
   waiting.push_back(std::move(then));
   if (first) home().spawn("load conversation", load(conv));  // last: it may end at once
@@ -56,9 +57,7 @@ asio::awaitable<void> Home::load(ConversationId conv) {
   Result<std::vector<store::Journal::Mark>> marks = std::vector<store::Journal::Mark>();
   if (state && *state) marks = co_await journal_.load_marks(conv);
   // The placeholder is never evicted: it is busy while it loads.
-  auto it = conversations_.find(conv);
-  std::unique_ptr<Conversation> placeholder = std::move(it->second);
-  conversations_.erase(it);
+  std::unique_ptr<Conversation> placeholder = conversations_.take(conv);
   const Code code = state ? Code::kOk : Code::kJournalDown;
   if (!state) log::warn("conversation_not_loaded", "conv={} cause={}", conv.value, log::quote(state.error().detail));
   if (state && *state) {
@@ -67,18 +66,18 @@ asio::awaitable<void> Home::load(ConversationId conv) {
     c->stored =
         c->meta.status != Status::kNew;  // new: only refusals of its visitor are remembered, it has no entry yet
     for (auto& [key, results] : (*state)->senders) {
-      for (const domain::SendResult& result : results) c->senders[key].settled.restore(result);
+      for (const domain::SendResult& result : results) c->senders.obtain(key).settled.restore(result);
     }
     if (marks) {
       for (const auto& mark : *marks) c->marks[mark.who] = {mark.rcv, mark.read};
     }
     note_open(*c);
-    conversations_.emplace(conv, std::move(c));
+    conversations_.add(conv, std::move(c));
   }
   for (auto& then : placeholder->waiting) {
     // Looked up each time: an earlier one may have opened it just now.
-    auto now = conversations_.find(conv);
-    Conversation* c = now == conversations_.end() || now->second->loading ? nullptr : now->second.get();
+    Conversation* c = conversations_.find(conv);
+    if (c && c->loading) c = nullptr;
     if (c) c->used = ++uses_;
     then(c, c ? Code::kOk : code);
   }
@@ -89,9 +88,9 @@ void Home::trim() {
   if (tail_bytes_ <= tail_budget_ && conversations_.size() <= kConversationsMax) return;
   save_marks();  // of conversations that may go now
   std::vector<Conversation*> idle;
-  for (auto& [id, c] : conversations_) {
-    if (!c->busy()) idle.push_back(c.get());
-  }
+  conversations_.each([&](ConversationId, Conversation& c) {
+    if (!c.busy()) idle.push_back(&c);
+  });
   // Half of the idle ones at a time, oldest first, so that the scan pays off.
   const std::size_t half = (idle.size() + 1) / 2;
   std::nth_element(idle.begin(), idle.begin() + static_cast<std::ptrdiff_t>(half ? half - 1 : 0), idle.end(),
@@ -104,15 +103,14 @@ void Home::trim() {
   }
   // All that is left is in use: shorten the tails, if need be to nothing; readers then go to the store.
   for (const std::size_t keep : {std::size_t{16}, std::size_t{0}}) {
-    for (auto& [id, c] : conversations_) {
-      if (tail_bytes_ <= tail_budget_) return;
-      while (c->tail.size() > keep) {
-        const std::size_t size = c->tail.front().body.size() + sizeof(store::StoredEntry);
-        c->tail.pop_front();
-        c->tail_bytes -= size;
+    conversations_.each([&](ConversationId, Conversation& c) {
+      while (tail_bytes_ > tail_budget_ && c.tail.size() > keep) {
+        const std::size_t size = c.tail.front().body.size() + sizeof(store::StoredEntry);
+        c.tail.pop_front();
+        c.tail_bytes -= size;
         tail_bytes_ -= size;
       }
-    }
+    });
   }
 }
 
@@ -128,7 +126,7 @@ bool Home::allowed(const Conversation& c, const Who& who) {
 void Home::reply_error(SessionKey to, const protocol::ErrorView& view) {
   std::string json;
   protocol::append_error(json, view);
-  world_.reply(to, std::move(json));
+  world_.reply(to, json);
 }
 
 ConversationId Home::reserve(const Who& visitor, unsigned lane, ConversationId remembered) {
@@ -174,7 +172,7 @@ Conversation& Home::open_reserved(ConversationId conv, const Who& visitor) {
   c->meta.visitor = VisitorId{visitor.principal.id};
   c->meta.created_ns = wall_ns();
   c->used = ++uses_;
-  return *conversations_.emplace(conv, std::move(c)).first->second;
+  return conversations_.add(conv, std::move(c));
 }
 
 void Home::join(Conversation& c, const Who& visitor) {
@@ -238,23 +236,23 @@ asio::awaitable<void> Home::find_entrance(Who visitor, unsigned lane, Conversati
 
 void Home::unsubscribe(ConversationId conv, SessionKey session) {
   check_home();
-  auto it = conversations_.find(conv);
-  if (it == conversations_.end()) return;
+  Conversation* known = conversations_.find(conv);
+  if (!known) return;
   auto forget = [session](Conversation& c) {
     std::erase_if(c.members, [&](const Member& m) { return m.who.session == session; });
   };
-  if (!it->second->loading) return forget(*it->second);
+  if (!known->loading) return forget(*known);
   // Its subscription may be waiting for the load; this comes after it.
-  it->second->waiting.push_back([forget](Conversation* c, Code) {
+  known->waiting.push_back([forget](Conversation* c, Code) {
     if (c) forget(*c);
   });
 }
 
 void Home::receipt(const Who& who, ConversationId conv, std::uint64_t upto, bool read) {
   check_home();
-  auto it = conversations_.find(conv);
-  if (it == conversations_.end() || it->second->loading || !allowed(*it->second, who)) return;
-  Conversation& c = *it->second;
+  Conversation* known = conversations_.find(conv);
+  if (!known || known->loading || !allowed(*known, who)) return;
+  Conversation& c = *known;
   Mark& mark = c.marks[who.principal];
   upto = std::min(upto, c.meta.head);
   const Mark before = mark;
@@ -281,42 +279,41 @@ void Home::receipt(const Who& who, ConversationId conv, std::uint64_t upto, bool
 
 void Home::typing(const Who& who, ConversationId conv, bool on) {
   check_home();
-  auto it = conversations_.find(conv);
-  if (it == conversations_.end() || it->second->loading || !allowed(*it->second, who)) return;
+  const Conversation* c = conversations_.find(conv);
+  if (!c || c->loading || !allowed(*c, who)) return;
   const auto profile = profiles_.find(who.tenant);
   std::string_view name;
   if (profile && who.principal.kind == PrincipalKind::kAgent) name = profile->agent_name(AgentId{who.principal.id});
   std::string json;
   protocol::append_typing(json, conv, who.principal, name, on);
   const FramePtr frame = make_text_frame(json);
-  for (const Member& member : it->second->members) {
+  for (const Member& member : c->members) {
     if (!(member.who.principal == who.principal)) world_.push_ephemeral(member.who.session, frame);
   }
 }
 
 void Home::queue_position(ConversationId conv, std::uint32_t position, bool online) {
   check_home();
-  auto it = conversations_.find(conv);
-  if (it == conversations_.end()) return;
-  for (const Member& member : it->second->members) {
+  const Conversation* c = conversations_.find(conv);
+  if (!c) return;
+  for (const Member& member : c->members) {
     if (!member.who.visitor()) continue;
     std::string json;
     protocol::append_queue(json, conv, position, online);
-    world_.reply(member.who.session, std::move(json));
+    world_.reply(member.who.session, json);
   }
 }
 
 void Home::agent_assigned(ConversationId conv, AgentId agent, protocol::AgentStatus status) {
   check_home();
-  const auto it = conversations_.find(conv);
-  if (it != conversations_.end()) show_agent(*it->second, agent, status);
+  if (const Conversation* c = conversations_.find(conv)) show_agent(*c, agent, status);
 }
 
 void Home::agent_presence(TenantId tenant, AgentId agent, protocol::AgentStatus status) {
   check_home();
-  for (auto& [id, c] : conversations_) {
-    if (c->meta.tenant == tenant) show_agent(*c, agent, status);
-  }
+  conversations_.each([&](ConversationId, const Conversation& c) {
+    if (c.meta.tenant == tenant) show_agent(c, agent, status);
+  });
 }
 
 void Home::show_agent(const Conversation& c, AgentId agent, protocol::AgentStatus status) {
@@ -338,9 +335,9 @@ void Home::save_marks() {
   dirty_marks_.erase(std::unique(dirty_marks_.begin(), dirty_marks_.end()), dirty_marks_.end());
   std::vector<store::Journal::Mark> marks;
   for (const auto& [conv, who] : dirty_marks_) {
-    auto it = conversations_.find(conv);
-    if (it == conversations_.end() || !it->second->stored) continue;
-    const Mark& mark = it->second->marks[who];
+    Conversation* c = conversations_.find(conv);
+    if (!c || !c->stored) continue;
+    const Mark& mark = c->marks[who];
     marks.push_back({conv, who, mark.rcv, mark.read});
   }
   dirty_marks_.clear();

@@ -3,11 +3,13 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "conversation.hpp"
 #include "journal_batcher.hpp"
+#include "parley/base/id_table.hpp"
 #include "parley/base/snowflake.hpp"
 #include "parley/config/settings.hpp"
 #include "parley/protocol/server_frame.hpp"
@@ -23,7 +25,7 @@ namespace parley::session {
 class HomeEnvironment {
  public:
   /// A JSON frame for one session (`several`: frames with commas between), in the order of calls.
-  virtual void reply(SessionKey to, std::string json, bool several = false) = 0;
+  virtual void reply(SessionKey to, std::string_view json, bool several = false) = 0;
   /// A shared frame with an entry for one session; counts against its window.
   virtual void push_entry(SessionKey to, ConversationId conv, std::uint64_t seq, const FramePtr& frame) = 0;
   /// A shared frame that may be dropped (typing, presence).
@@ -66,7 +68,7 @@ class Home : private ReactorBound {
 
   void subscribe(SubscribeRequest request);
   void unsubscribe(ConversationId conv, SessionKey session);
-  void send(SendRequest request);
+  void send(SendRequest&& request);
   void sync(SyncRequest request);
   void receipt(const Who& who, ConversationId conv, std::uint64_t upto, bool read);
   void typing(const Who& who, ConversationId conv, bool on);
@@ -138,8 +140,9 @@ class Home : private ReactorBound {
   bool tail_reaches(const Conversation& c, std::uint64_t first_seq) const;
 
   // home_send.cpp: the way of a message, up to the journal
-  struct Pending;
-  void accept(Conversation& c, SendRequest request, std::optional<store::StoredEntry> target = std::nullopt);
+  void arrived(Conversation* c, protocol::Code code, SendRequest&& request);
+  /// `fetched`: the entry it changes, if that had to be read first.
+  void accept(Conversation& c, SendRequest&& request, const store::StoredEntry* fetched = nullptr);
   asio::awaitable<void> fetch_target(SendRequest request);
   void refuse(Conversation& c, const SendRequest& request, protocol::Code code, std::string_view field = {},
               std::string_view message = {});
@@ -147,22 +150,22 @@ class Home : private ReactorBound {
                std::optional<std::uint64_t> expected = std::nullopt);
   void answer_known(Conversation& c, const SendRequest& request, const domain::SendResult& result);
   store::Append item_of(const Conversation& c, const SendRequest& request);
-  void append(Conversation& c, Sender& sender, InFlight flight, store::Append item, std::shared_ptr<Pending> pending);
+  void append(std::unique_ptr<InFlight> flight, store::Append item);
   void add_transfer_note(Conversation& c, const SendRequest& request);
   // home_settle.cpp: what follows from its answer
-  void appended(Pending& pending, const store::Appended& result);
+  friend InFlight;
+  void appended(InFlight& flight, const store::Appended& result);
   /// How far the conversation is archived, at most up to `seq`; notes `sender` for a `stable` frame if that is less.
   std::uint64_t stable_of(Conversation& c, std::uint64_t seq, SessionKey sender);
   void became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived);
-  void committed(Conversation& c, Pending& pending, const store::Appended& result);
-  void fold_into_tail(Conversation& c, const store::Append& item);
+  void committed(Conversation& c, InFlight& flight, const store::Appended& result);
+  void fold_into_tail(Conversation& c, protocol::EntryType kind, std::uint64_t target);
   void fan_out(Conversation& c, const store::StoredEntry& entry);
-  void answer_refused(const Conversation& c, const Pending& pending, const InFlight& flight,
-                      const store::Appended& result);
+  void answer_refused(const Conversation& c, const InFlight& flight, const store::Appended& result);
   static domain::ConversationMeta projected(const Conversation& c);
   std::optional<std::chrono::milliseconds> over_quota(Conversation& c, const SendRequest& request);
   void show_agent(const Conversation& c, AgentId agent, protocol::AgentStatus status);
-  static InFlight flight_of(const SendRequest& request);
+  std::unique_ptr<InFlight> flight_of(Conversation& c, Sender& sender, const SendRequest& request);
   protocol::EntryView entry_view(const Conversation& c, const store::StoredEntry& e, bool for_visitor,
                                  const TenantProfile* profile) const;
 
@@ -177,12 +180,13 @@ class Home : private ReactorBound {
   const std::size_t tail_budget_;
   std::size_t tail_bytes_ = 0;
   std::uint64_t uses_ = 0;
-  std::unordered_map<ConversationId, std::unique_ptr<Conversation>> conversations_;
+  IdTable<ConversationId, Conversation> conversations_;
   std::unordered_map<Pointer, Reserved, PointerHash> reserved_;
   std::unordered_map<Pointer, ConversationId, PointerHash> open_;  // of the conversations in memory
   std::unordered_map<TenantId, tenant::TokenBucket> tenant_buckets_;
   std::vector<std::pair<ConversationId, Principal>> dirty_marks_;
   std::function<void(std::size_t, std::chrono::nanoseconds)> on_stage_;
+  std::string answer_;  // reused for what is said of a commit
 };
 
 }  // namespace parley::session

@@ -122,8 +122,7 @@ asio::awaitable<void> Home::catch_up(SubscribeRequest request, bool reset) {
   range.bytes_max = kPageBytes;
   if (!newest) range.after = request.cursor->seq;
   Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
-  auto it = conversations_.find(request.conv);  // busy while it is read, so it is here
-  Conversation& c = *it->second;
+  Conversation& c = *conversations_.find(request.conv);  // busy while it is read, so it is here
   --c.readers;
   auto member = std::find_if(c.members.begin(), c.members.end(),
                              [&](const Member& m) { return m.who.session == request.who.session; });
@@ -176,7 +175,7 @@ void Home::write_catch_up(Conversation& c, const SubscribeRequest& request, bool
     json += ',';
     protocol::append_entry(json, entry_view(c, e, visitor, profile.get()));
   }
-  world_.reply(request.who.session, std::move(json), !entries.empty());
+  world_.reply(request.who.session, json, !entries.empty());
 }
 
 void Home::sync(SyncRequest request) {
@@ -221,7 +220,7 @@ asio::awaitable<void> Home::read_page(SyncRequest request) {
   range.internal = !request.who.visitor();
   range.bytes_max = kPageBytes;
   Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
-  Conversation& c = *conversations_.find(request.conv)->second;
+  Conversation& c = *conversations_.find(request.conv);
   --c.readers;
   if (!page) {
     protocol::ErrorView view;
@@ -247,7 +246,7 @@ void Home::write_page(Conversation& c, const SyncRequest& request, const std::ve
     protocol::append_entry(json, entry_view(c, entries[i], visitor, profile.get()), false);
   }
   protocol::end_page(json, more);
-  world_.reply(request.who.session, std::move(json));
+  world_.reply(request.who.session, json);
 }
 
 }  // namespace parley::session

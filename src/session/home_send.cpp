@@ -3,7 +3,6 @@
 #include <nlohmann/json.hpp>
 
 #include "home.hpp"
-#include "home_pending.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/base/fault_point.hpp"
 #include "parley/obs/log.hpp"
@@ -50,34 +49,42 @@ protocol::SendBody body_of(const SendRequest& r) {
 
 }  // namespace
 
-void Home::send(SendRequest request) {
+void Home::send(SendRequest&& request) {
   check_home();
   metrics_.messages_in.add();
+  Conversation* c = conversations_.find(request.conv);
+  if (c && !c->loading) {
+    c->used = ++uses_;
+    return arrived(c, Code::kOk, std::move(request));
+  }
   // An id minted for this visitor in this run and not used yet cannot be in the store.
-  if (request.may_open && !conversations_.contains(request.conv)) {
+  if (request.may_open && !c) {
     auto reserved = reserved_.find(pointer_of(request.who));
-    if (reserved != reserved_.end() && reserved->second.conv == request.conv && reserved->second.minted_here) {
+    if (reserved != reserved_.end() && reserved->second.conv == request.conv && reserved->second.minted_here)
       return accept(open_reserved(request.conv, request.who), std::move(request));
-    }
   }
   const ConversationId conv = request.conv;
-  with(conv, [this, request = std::move(request)](Conversation* c, Code code) mutable {
-    if (c && (!allowed(*c, request.who) || (!c->stored && !request.may_open))) {
-      c = nullptr;
-      request.may_open = false;
-    }
-    if (c) return accept(*c, std::move(request));
-    if (code != Code::kOk) return not_now(request, code == Code::kBusy ? code : Code::kJournalDown, kRetryMs);
-    if (request.may_open && !conversations_.contains(request.conv))
-      return accept(open_reserved(request.conv, request.who), std::move(request));
-    protocol::ErrorView view;
-    view.re = request.re;
-    view.code = Code::kUnknownConv;
-    view.conv = request.conv;
-    view.n = request.n;
-    if (request.adopted) view.dev = request.dev;
-    error(request.who, view);
+  with(conv, [this, request = std::move(request)](Conversation* loaded, Code code) mutable {
+    arrived(loaded, code, std::move(request));
   });
+}
+
+void Home::arrived(Conversation* c, Code code, SendRequest&& request) {
+  if (c && (!allowed(*c, request.who) || (!c->stored && !request.may_open))) {
+    c = nullptr;
+    request.may_open = false;
+  }
+  if (c) return accept(*c, std::move(request));
+  if (code != Code::kOk) return not_now(request, code == Code::kBusy ? code : Code::kJournalDown, kRetryMs);
+  if (request.may_open && !conversations_.contains(request.conv))
+    return accept(open_reserved(request.conv, request.who), std::move(request));
+  protocol::ErrorView view;
+  view.re = request.re;
+  view.code = Code::kUnknownConv;
+  view.conv = request.conv;
+  view.n = request.n;
+  if (request.adopted) view.dev = request.dev;
+  error(request.who, view);
 }
 
 void Home::not_now(const SendRequest& r, Code code, std::uint32_t after_ms, std::optional<std::uint64_t> expected) {
@@ -97,8 +104,8 @@ domain::ConversationMeta Home::projected(const Conversation& c) {
   domain::ConversationMeta meta = c.meta;
   std::vector<const InFlight*> changes;
   for (const auto& [key, sender] : c.senders) {
-    for (const InFlight& flight : sender.in_flight) {
-      if (flight.changes()) changes.push_back(&flight);
+    for (const InFlight* flight : sender.in_flight) {
+      if (flight->changes()) changes.push_back(flight);
     }
   }
   std::sort(changes.begin(), changes.end(), [](const InFlight* a, const InFlight* b) { return a->order < b->order; });
@@ -119,9 +126,9 @@ std::optional<std::chrono::milliseconds> Home::over_quota(Conversation& c, const
   const auto& s = settings_.session;
   const bool visitor = r.who.visitor();
   const double per_second = visitor ? s.visitor_sends_per_second : s.agent_sends_per_second;
-  auto [own, fresh] = c.buckets.try_emplace(r.who.principal, per_second,
-                                            visitor ? s.visitor_send_burst : s.agent_send_burst, r.arrived);
-  if (const auto wait = own->second.take(r.arrived); wait.count() > 0) return wait;
+  tenant::TokenBucket& own =
+      c.buckets.of(r.who.principal, per_second, visitor ? s.visitor_send_burst : s.agent_send_burst, r.arrived);
+  if (const auto wait = own.take(r.arrived); wait.count() > 0) return wait;
   if (s.tenant_sends_per_second <= 0) return std::nullopt;
   auto [all, first] =
       tenant_buckets_.try_emplace(r.who.tenant, s.tenant_sends_per_second, s.tenant_sends_per_second, r.arrived);
@@ -129,18 +136,7 @@ std::optional<std::chrono::milliseconds> Home::over_quota(Conversation& c, const
   return std::nullopt;
 }
 
-InFlight Home::flight_of(const SendRequest& r) {
-  InFlight flight;
-  flight.n = r.n;
-  flight.hash = r.hash;
-  flight.is_void = r.type == EntryType::kVoid;
-  flight.who = r.who;
-  flight.re = r.re;
-  flight.adopted = r.adopted;
-  return flight;
-}
-
-void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEntry> target) {
+void Home::accept(Conversation& c, SendRequest&& r, const store::StoredEntry* fetched) {
   const auto profile = profiles_.find(r.who.tenant);
   if (!profile) return not_now(r, Code::kBusy, kRetryMs);
   if (!c.stored && r.who.visitor()) {
@@ -153,18 +149,18 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
   const bool dedup_late = PARLEY_BROKEN("dedup_after_stages");
   if (!PARLEY_BROKEN("skip_dedup") && !dedup_late) {
     // Nothing is kept of a dev that never sent anything.
-    if (r.n != 1 && !c.senders.contains(key))
+    if (r.n != 1 && !c.senders.find(key))
       return r.n == 0 ? not_now(r, Code::kTooOld, 0) : not_now(r, Code::kOutOfOrder, 0, 1);
   }
-  Sender& sender = c.senders[key];
+  Sender& sender = c.senders.obtain(key);
   if (!PARLEY_BROKEN("skip_dedup") && !dedup_late) {
     if (sender.broken() && r.n >= sender.settled.expected()) {
       if (r.n == sender.settled.expected()) return not_now(r, Code::kBusy, kInFlightRetryMs);
       return not_now(r, Code::kOutOfOrder, 0, sender.settled.expected());
     }
     if (r.n > sender.settled.last_n() && r.n < sender.next_n()) {  // on its way: the answer goes to whoever asked last
-      InFlight& flight = sender.in_flight[r.n - sender.settled.expected()];
-      if (flight.hash != r.hash && !is_void && !flight.is_void) return not_now(r, Code::kIdConflict, 0);
+      InFlight& flight = *sender.in_flight[r.n - sender.settled.expected()];
+      if (flight.hash != r.hash && !is_void && !flight.is_void()) return not_now(r, Code::kIdConflict, 0);
       metrics_.duplicates.add();
       flight.who = r.who;
       flight.re = r.re;
@@ -188,21 +184,16 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
     return world_.slow_down(r.who.session, kRetryMs);
   }
   if (sender.in_flight.size() >= protocol::kInFlightMax) return not_now(r, Code::kRate, kInFlightRetryMs);
-  if (!target) {  // with a target it was here before
+  if (!fetched) {  // else it was here before
     if (const auto wait = over_quota(c, r)) return not_now(r, Code::kRate, static_cast<std::uint32_t>(wait->count()));
   }
 
-  if (is_void) {
-    auto pending = std::make_shared<Pending>();
-    store::Append item = item_of(c, r);
-    pending->item = item;
-    pending->arrived = r.arrived;
-    return append(c, sender, flight_of(r), std::move(item), std::move(pending));
-  }
+  if (is_void) return append(flight_of(c, sender, r), item_of(c, r));
   if (r.bad) return refuse(c, r, r.bad->code, r.bad->field, r.bad->message);
 
   const bool changes_entry = r.type == EntryType::kEdit || r.type == EntryType::kRecall;
-  if (changes_entry && !target) {
+  std::optional<domain::Target> target;
+  if (changes_entry && !fetched) {
     auto in_tail = std::find_if(c.tail.begin(), c.tail.end(), [&](const auto& e) { return e.seq == r.target; });
     if (in_tail == c.tail.end()) {
       // Read it first; this sender's next sends meanwhile learn by 412 that this one is not done yet.
@@ -210,11 +201,14 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
       home().spawn("fetch the entry to change", fetch_target(std::move(r)));
       return;
     }
-    target = *in_tail;
+    fetched = &*in_tail;
   }
-  if (changes_entry && c.appends.in_flight() > 0) {
+  if (changes_entry) {
+    target = {fetched->type, fetched->audience, fetched->from, fetched->ts_ns, fetched->recalled};
     for (const auto& [other, at] : c.senders) {
-      for (const InFlight& flight : at.in_flight) target->recalled = target->recalled || flight.recalls == r.target;
+      for (const InFlight* flight : at.in_flight) {
+        if (flight->kind == EntryType::kRecall && flight->target == r.target) target->recalled = true;
+      }
     }
   }
 
@@ -224,11 +218,10 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
   const domain::ConversationMeta& now = changing ? *changing : c.meta;
   domain::Verdict verdict = domain::decide(now, actor, r.type, r.to, wall_ns(), profile->reopen_window_ns);
   if (verdict.code == Code::kOk && changes_entry) {
-    if (target->seq != r.target) {
+    if (fetched->seq != r.target) {
       return refuse(c, r, Code::kBadFrame, "body.target", "there is no entry with this seq");
     }
-    verdict.code = domain::may_change(
-        actor, r.type, {target->type, target->audience, target->from, target->ts_ns, target->recalled}, wall_ns());
+    verdict.code = domain::may_change(actor, r.type, *target, wall_ns());
   }
   // A stale precondition is refused here already, so that nothing is decided on top of what the journal would refuse;
   // its own check stays the authority.
@@ -244,7 +237,7 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
   }
   const bool is_open = c.meta.status == Status::kWaiting || c.meta.status == Status::kActive;
   const bool own_change = std::any_of(sender.in_flight.begin(), sender.in_flight.end(),
-                                      [](const InFlight& flight) { return flight.changes(); });
+                                      [](const InFlight* flight) { return flight->changes(); });
   if (r.type == EntryType::kText && !is_open && !verdict.change.status && !own_change) {
     // Somebody else's send, still on its way, opens the conversation. Should the journal fail to take that one, this
     // text must not end up where nobody sees it.
@@ -257,7 +250,7 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
   draft.from = r.who.principal;
   draft.type = r.type;
   if (has_text(r.type)) {
-    draft.text = r.text;
+    draft.text = std::move(r.text);
     pipeline::StageResult stage = pipeline::run_stages(draft, profile->policy, profile->policy.text_stages, on_stage_);
     if (stage.code != Code::kOk) {
       if (dedup_late)
@@ -278,10 +271,8 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
     draft.body = protocol::canonical_body(r.type, body_of(r), draft.text);
   }
 
-  auto pending = std::make_shared<Pending>();
-  pending->body = draft.body;
-  pending->arrived = r.arrived;
-  if (target) pending->target_audience = target->audience;
+  std::unique_ptr<InFlight> flight = flight_of(c, sender, r);
+  flight->body = draft.body;
   pipeline::StageResult stored = pipeline::run_stages(draft, profile->policy, profile->policy.stored_stages, on_stage_);
   if (stored.code != Code::kOk) return refuse(c, r, stored.code, stored.field, stored.message);
 
@@ -294,15 +285,11 @@ void Home::accept(Conversation& c, SendRequest r, std::optional<store::StoredEnt
   if (item.audience == Audience::kPublic)
     item.text = domain::preview_of(r.type == EntryType::kClose ? r.reason : draft.text);
   if (!c.stored) item.opening = store::Append::Opening{r.who.channel, c.meta.visitor};
-  pending->item = item;
   item.codec = draft.codec;
   item.bytes = std::move(draft.body);
   metrics_.process_seconds.observe(std::chrono::steady_clock::now() - r.arrived);
-  InFlight flight = flight_of(r);
-  flight.change = verdict.change;
-  if (r.type == EntryType::kRecall) flight.recalls = r.target;
   const bool note_follows = r.type == EntryType::kTransfer && !r.note.empty();
-  append(c, sender, std::move(flight), std::move(item), std::move(pending));
+  append(std::move(flight), std::move(item));
   if (note_follows) add_transfer_note(c, r);
 }
 
@@ -312,7 +299,7 @@ asio::awaitable<void> Home::fetch_target(SendRequest request) {
   range.limit = 1;
   range.internal = true;
   Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
-  Conversation& c = *conversations_.find(request.conv)->second;
+  Conversation& c = *conversations_.find(request.conv);
   --c.readers;
   if (!page) {
     not_now(request, Code::kJournalDown, kRetryMs);
@@ -320,7 +307,16 @@ asio::awaitable<void> Home::fetch_target(SendRequest request) {
   }
   store::StoredEntry target;  // seq 0 if there is none: refused by accept()
   if (!page->entries.empty()) target = std::move(page->entries.front());
-  accept(c, std::move(request), std::move(target));
+  accept(c, std::move(request), &target);
+}
+
+std::unique_ptr<InFlight> Home::flight_of(Conversation& c, Sender& sender, const SendRequest& r) {
+  auto flight = std::make_unique<InFlight>(*this, c, sender);
+  flight->who = r.who;
+  flight->re = r.re;
+  flight->adopted = r.adopted;
+  flight->arrived = r.arrived;
+  return flight;
 }
 
 store::Append Home::item_of(const Conversation& c, const SendRequest& r) {
@@ -340,21 +336,20 @@ store::Append Home::item_of(const Conversation& c, const SendRequest& r) {
 /// A refusal that consumes n: remembered like an answer, and in its place among the sender's answers.
 void Home::refuse(Conversation& c, const SendRequest& r, Code code, std::string_view field, std::string_view message) {
   metrics_.refused.add();
-  auto pending = std::make_shared<Pending>();
-  pending->arrived = r.arrived;
-  pending->field = field;
-  pending->message = message;
+  auto refusal = std::make_unique<InFlight::Refusal>();
+  refusal->code = code;
+  refusal->field = field;
+  refusal->message = message;
   if (code == Code::kClosed && r.who.visitor()) {
-    pending->moved_to = next_for(r.who, lane_of(c.meta.id));
-    world_.grant(r.who.session, pending->moved_to);
+    refusal->moved_to = next_for(r.who, lane_of(c.meta.id));
+    world_.grant(r.who.session, refusal->moved_to);
   }
-  Sender& sender = c.senders[{r.who.principal, r.dev}];
+  std::unique_ptr<InFlight> flight = flight_of(c, c.senders.obtain({r.who.principal, r.dev}), r);
+  flight->refusal = std::move(refusal);
   store::Append item = item_of(c, r);
   item.kind = EntryType::kRefusal;
   item.bytes = std::string(1, static_cast<char>(code));
-  pending->item = item;
-  pending->item.bytes = item.bytes;
-  append(c, sender, flight_of(r), std::move(item), std::move(pending));
+  append(std::move(flight), std::move(item));
 }
 
 void Home::answer_known(Conversation& c, const SendRequest& r, const domain::SendResult& result) {
@@ -381,38 +376,44 @@ void Home::answer_known(Conversation& c, const SendRequest& r, const domain::Sen
   std::string json;
   protocol::append_ack(json, r.re, c.meta.id, r.adopted ? std::optional(r.dev) : std::nullopt, r.n, result.seq,
                        c.meta.epoch, result.id, to_ms(result.ts_ns), stable_of(c, result.seq, r.who.session), true);
-  world_.reply(r.who.session, std::move(json));
+  world_.reply(r.who.session, json);
 }
 
-void Home::append(Conversation& c, Sender& sender, InFlight flight, store::Append item,
-                  std::shared_ptr<Pending> pending) {
-  if (flight.changes()) ++c.changing;
-  flight.order = c.appends.handed_over() + 1;
-  if (journal_lags_) world_.slow_down(flight.who.session, kLagPauseMs);
-  sender.in_flight.push_back(std::move(flight));
-  batcher_.add(c.appends, std::move(item),
-               [this, pending = std::move(pending)](const store::Appended& result) { appended(*pending, result); });
+void Home::append(std::unique_ptr<InFlight> flight, store::Append item) {
+  Conversation& c = flight->conversation;
+  flight->kind = item.kind;
+  flight->audience = item.audience;
+  flight->principal = item.principal;
+  flight->dev = item.dev;
+  flight->n = item.n;
+  flight->hash = item.hash;
+  flight->change = item.change;
+  flight->target = item.target;
+  flight->text = item.text;
+  if (item.opening) flight->opening = item.opening->channel;
+  flight->order = c.appends.handed_over() + 1;
+  if (flight->changes()) ++c.changing;
+  if (journal_lags_) world_.slow_down(flight->who.session, kLagPauseMs);
+  flight->sender.in_flight.push_back(flight.get());
+  batcher_.add(c.appends, std::move(item), std::move(flight));
 }
 
 /// The note of a transfer is for the next agent only, so it is an entry of its own, internal, in the same batch. Its
 /// identity is the agent with the all-zero dev, which no client can use: the home counts for it.
 void Home::add_transfer_note(Conversation& c, const SendRequest& r) {
-  Sender& sender = c.senders[{r.who.principal, DevId{}}];
+  Sender& sender = c.senders.obtain({r.who.principal, DevId{}});
   SendRequest note;
   note.who = r.who;
   note.n = sender.next_n();
   note.type = EntryType::kNote;
   note.text = r.note;
-  auto pending = std::make_shared<Pending>();
-  pending->body = protocol::canonical_body(EntryType::kNote, body_of(note), note.text);
-  pending->arrived = r.arrived;
+  auto flight = std::make_unique<InFlight>(*this, c, sender);  // nobody is answered
+  flight->body = protocol::canonical_body(EntryType::kNote, body_of(note), note.text);
+  flight->arrived = r.arrived;
   store::Append item = item_of(c, note);
   item.audience = Audience::kInternal;
-  pending->item = item;
-  item.bytes = pending->body;
-  InFlight flight;
-  flight.n = note.n;
-  append(c, sender, std::move(flight), std::move(item), std::move(pending));
+  item.bytes = flight->body;
+  append(std::move(flight), std::move(item));
 }
 
 }  // namespace parley::session

@@ -1,9 +1,9 @@
 // What follows from the journal's answer: ack or error, the conversation's new state, fan-out.
 #include <algorithm>
+#include <cassert>
 #include <nlohmann/json.hpp>
 
 #include "home.hpp"
-#include "home_pending.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/base/fault_point.hpp"
 #include "parley/obs/log.hpp"
@@ -24,41 +24,37 @@ constexpr std::size_t kTailBytes = 65536;
 
 }  // namespace
 
-void Home::appended(Pending& p, const store::Appended& result) {
-  Conversation& c = *conversations_.find(p.item.conv)->second;  // busy while something is in flight, so it is here
-  Sender& sender = c.senders[{p.item.principal, p.item.dev}];
-  InFlight flight;
-  if (!sender.in_flight.empty() && sender.in_flight.front().n == p.item.n) {
-    flight = std::move(sender.in_flight.front());
-    sender.in_flight.erase(sender.in_flight.begin());
-  }
+void InFlight::answered(const store::Appended& result) { home.appended(*this, result); }
+
+void Home::appended(InFlight& flight, const store::Appended& result) {
+  Conversation& c = flight.conversation;
+  Sender& sender = flight.sender;
+  assert(!sender.in_flight.empty() && sender.in_flight.front() == &flight && "answers come in order");
+  sender.in_flight.erase(sender.in_flight.begin());
   if (flight.changes()) --c.changing;
   const Code code = result.code;
-  const bool own_refusal =
-      p.item.kind == EntryType::kRefusal && code == static_cast<Code>(static_cast<unsigned char>(p.item.bytes[0]));
+  const bool own_refusal = flight.refusal && code == flight.refusal->code;
   // A reopening that meets another open conversation is remembered too; an opening is not, since there is nothing to
   // remember it in.
   const bool remembered = code == Code::kOk || code == Code::kClaimed || result.dup || own_refusal ||
-                          (code == Code::kClosed && !p.item.opening);
-  if (remembered && p.item.n == sender.settled.expected()) {
-    sender.settled.remember({p.item.n, p.item.hash, result.seq, result.ts_ns, result.id, code});
+                          (code == Code::kClosed && !flight.opening);
+  if (remembered && flight.n == sender.settled.expected()) {
+    sender.settled.remember({flight.n, flight.hash, result.seq, result.ts_ns, result.id, code});
     // From now on the store knows this id, even if there is no conversation yet.
     auto reserved = c.stored ? reserved_.end() : reserved_.find({c.meta.channel, c.meta.visitor});
-    if (reserved != reserved_.end() && reserved->second.conv == p.item.conv) reserved->second.minted_here = false;
+    if (reserved != reserved_.end() && reserved->second.conv == c.meta.id) reserved->second.minted_here = false;
   }
-  if (code != Code::kOk) {
-    answer_refused(c, p, flight, result);
-  } else {
-    PARLEY_FAULT_POINT("session.before_ack");
-    if (!result.dup && result.seq > 0 && c.meta.epoch.empty()) c.meta.epoch = result.epoch;
-    std::string json;
-    protocol::append_ack(json, flight.re, c.meta.id, flight.adopted ? std::optional(p.item.dev) : std::nullopt,
-                         p.item.n, result.seq, c.meta.epoch, result.id, to_ms(result.ts_ns),
-                         stable_of(c, result.seq, flight.who.session), result.dup);
-    metrics_.ack_seconds.observe(std::chrono::steady_clock::now() - p.arrived);
-    world_.reply(flight.who.session, std::move(json));
-    if (!result.dup && result.seq > 0) committed(c, p, result);
-  }
+  if (code != Code::kOk) return answer_refused(c, flight, result);
+  PARLEY_FAULT_POINT("session.before_ack");
+  const bool is_new = !result.dup && result.seq > 0;
+  if (is_new && c.meta.epoch.empty()) c.meta.epoch = result.epoch;
+  const std::uint64_t stable = stable_of(c, result.seq, flight.who.session);
+  answer_.clear();
+  protocol::append_ack(answer_, flight.re, c.meta.id, flight.adopted ? std::optional(flight.dev) : std::nullopt,
+                       flight.n, result.seq, c.meta.epoch, result.id, to_ms(result.ts_ns), stable, result.dup);
+  metrics_.ack_seconds.observe(std::chrono::steady_clock::now() - flight.arrived);
+  world_.reply(flight.who.session, answer_);
+  if (is_new) committed(c, flight, result);
 }
 
 std::uint64_t Home::stable_of(Conversation& c, std::uint64_t seq, SessionKey sender) {
@@ -79,27 +75,28 @@ void Home::became_stable(const std::vector<std::pair<ConversationId, std::uint64
   check_home();
   for (const auto& [conv, archived_seq] : archived) {
     const std::uint64_t upto = archived_seq;  // a structured binding cannot be captured
-    const auto it = conversations_.find(conv);
-    if (it == conversations_.end() || it->second->awaiting_stable.empty()) continue;
-    std::string json;
-    protocol::append_stable(json, conv, upto);
-    std::erase_if(it->second->awaiting_stable, [&](const auto& waiting) {
-      world_.reply(waiting.first, json);
+    Conversation* c = conversations_.find(conv);
+    if (!c || c->awaiting_stable.empty()) continue;
+    answer_.clear();
+    protocol::append_stable(answer_, conv, upto);
+    std::erase_if(c->awaiting_stable, [&](const auto& waiting) {
+      world_.reply(waiting.first, answer_);
       return waiting.second <= upto;
     });
   }
 }
 
-void Home::answer_refused(const Conversation& c, const Pending& p, const InFlight& flight,
-                          const store::Appended& result) {
+void Home::answer_refused(const Conversation& c, const InFlight& flight, const store::Appended& result) {
   protocol::ErrorView view;
   view.re = flight.re;
   view.conv = c.meta.id;
-  view.n = p.item.n;
-  if (flight.adopted) view.dev = p.item.dev;
-  view.field = p.field;
-  view.message = p.message;
-  view.moved_to = p.moved_to;
+  view.n = flight.n;
+  if (flight.adopted) view.dev = flight.dev;
+  if (flight.refusal) {
+    view.field = flight.refusal->field;
+    view.message = flight.refusal->message;
+    view.moved_to = flight.refusal->moved_to;
+  }
   view.code = result.code;
   const auto profile = profiles_.find(c.meta.tenant);
   switch (view.code) {
@@ -113,7 +110,7 @@ void Home::answer_refused(const Conversation& c, const Pending& p, const InFligh
       if (result.other) {  // the visitor has another open conversation
         view.moved_to = result.other;
         world_.grant(flight.who.session, result.other);
-        if (auto known = reserved_.find({p.item.opening ? p.item.opening->channel : c.meta.channel, c.meta.visitor});
+        if (auto known = reserved_.find({flight.opening.value_or(c.meta.channel), c.meta.visitor});
             known != reserved_.end())
           known->second.only = false;
       }
@@ -149,52 +146,50 @@ void Home::answer_refused(const Conversation& c, const Pending& p, const InFligh
   }
 }
 
-void Home::committed(Conversation& c, Pending& p, const store::Appended& result) {
-  const store::Append& item = p.item;
-  if (!c.stored) gather_tabs(c);
+void Home::committed(Conversation& c, InFlight& flight, const store::Appended& result) {
+  const bool was_stored = c.stored, was_closed = c.meta.status == Status::kClosed;
+  if (!was_stored) gather_tabs(c);
   c.stored = true;
   if (c.meta.epoch.empty()) c.meta.epoch = result.epoch;
   if (result.number) c.meta.number = result.number;
   domain::EntryFacts facts;
-  facts.type = item.kind;
-  facts.audience = item.audience;
-  facts.from = item.principal;
+  facts.type = flight.kind;
+  facts.audience = flight.audience;
+  facts.from = flight.principal;
   facts.seq = result.seq;
   facts.ts_ns = result.ts_ns;
   facts.pos = result.pos;
-  facts.text = item.text;
-  facts.change = item.change;
-  facts.target = item.target;
-  const bool was_closed = c.meta.status == Status::kClosed;
+  facts.text = flight.text;
+  facts.change = flight.change;
+  facts.target = flight.target;
   domain::apply(c.meta, facts);
-  note_open(c);
+  if (!was_stored || was_closed != (c.meta.status == Status::kClosed)) note_open(c);
 
-  store::StoredEntry entry;
+  store::StoredEntry& entry = c.tail.emplace_back();
   entry.seq = result.seq;
   entry.skip = result.skip;
   entry.id = result.id;
   entry.ts_ns = result.ts_ns;
-  entry.type = item.kind;
-  entry.audience = item.audience;
-  entry.from = item.principal;
-  entry.dev = item.dev;
-  entry.n = item.n;
+  entry.type = flight.kind;
+  entry.audience = flight.audience;
+  entry.from = flight.principal;
+  entry.dev = flight.dev;
+  entry.n = flight.n;
   entry.rev = result.seq;
-  entry.body = std::move(p.body);
-  if (item.change.status || item.change.assignee || item.change.new_claim) {
+  entry.body = std::move(flight.body);
+  if (flight.changes()) {
     entry.status = c.meta.status;
     entry.claim = c.meta.claim;
     entry.assignee = c.meta.assignee;
   }
+  const std::size_t size = entry.body.size() + sizeof(entry);
+  c.tail_bytes += size;
+  tail_bytes_ += size;
   PARLEY_FAULT_POINT("session.before_fanout");
   fan_out(c, entry);
   world_.on_committed(c.meta, entry);
-
-  const std::size_t size = entry.body.size() + sizeof(entry);
-  c.tail.push_back(std::move(entry));
-  c.tail_bytes += size;
-  tail_bytes_ += size;
-  if (item.kind == EntryType::kEdit || item.kind == EntryType::kRecall) fold_into_tail(c, item);
+  if (flight.kind == EntryType::kEdit || flight.kind == EntryType::kRecall)
+    fold_into_tail(c, flight.kind, flight.target);
   while (c.tail.size() > kTailEntries || (c.tail_bytes > kTailBytes && c.tail.size() > 1)) {
     const std::size_t oldest = c.tail.front().body.size() + sizeof(store::StoredEntry);
     c.tail.pop_front();
@@ -216,23 +211,23 @@ void Home::committed(Conversation& c, Pending& p, const store::Appended& result)
       world_.grant(member.who.session, fresh.id);
       std::string json;
       protocol::append_resumed(json, 0, view_of(fresh, true, profile.get()), false, {}, false);
-      world_.reply(member.who.session, std::move(json));
+      world_.reply(member.who.session, json);
     }
   }
 }
 
 /// What the newest entry of the tail, an edit or a recall, does to those before it.
-void Home::fold_into_tail(Conversation& c, const store::Append& item) {
+void Home::fold_into_tail(Conversation& c, EntryType kind, std::uint64_t target) {
   const std::uint64_t rev = c.tail.back().seq;
   auto set_body = [&](store::StoredEntry& e, std::string body) {
     c.tail_bytes += body.size() - e.body.size();
     tail_bytes_ += body.size() - e.body.size();
     e.body = std::move(body);
   };
-  const bool recall = item.kind == EntryType::kRecall;
+  const bool recall = kind == EntryType::kRecall;
   for (auto& e : c.tail) {
     if (e.seq >= rev || e.recalled) continue;
-    if (e.seq == item.target) {
+    if (e.seq == target) {
       e.rev = rev;
       e.recalled = recall;
       if (recall) {
@@ -248,7 +243,7 @@ void Home::fold_into_tail(Conversation& c, const store::Append& item) {
       // Earlier edits of it carried the text that has just been replaced or withdrawn, also when their target has left
       // the tail.
       const auto body = nlohmann::json::parse(e.body, nullptr, false);
-      if (!body.is_object() || body.value("target", std::uint64_t{0}) != item.target) continue;
+      if (!body.is_object() || body.value("target", std::uint64_t{0}) != target) continue;
       e.rev = rev;
       e.recalled = true;
       set_body(e, {});
@@ -267,10 +262,9 @@ void Home::fan_out(Conversation& c, const store::StoredEntry& entry) {
     if (visitor && entry.audience == Audience::kInternal) continue;
     FramePtr& frame = visitor && !same ? for_visitors : for_agents;
     if (!frame) {
-      std::string json;
-      json.reserve(entry.body.size() + 320);
-      protocol::append_entry(json, entry_view(c, entry, visitor, profile.get()));
-      frame = make_text_frame(json);
+      answer_.clear();
+      protocol::append_entry(answer_, entry_view(c, entry, visitor, profile.get()));
+      frame = make_text_frame(answer_);
     }
     metrics_.messages_out.add();
     world_.push_entry(member.who.session, c.meta.id, entry.seq, frame);

@@ -6,11 +6,11 @@
 
 namespace parley::session {
 
-void JournalBatcher::add(AppendOrder& order, store::Append append, Done done) {
+void JournalBatcher::add(AppendOrder& order, store::Append append, std::unique_ptr<AppendWaiter> waiter) {
   check_home();
   if (items_.empty()) home().at_turn_end([this] { submit(); });
   items_.push_back(std::move(append));
-  waiting_.push_back({&order, ++order.handed_over_, std::move(done)});
+  waiting_.push_back({&order, ++order.handed_over_, std::move(waiter)});
 }
 
 void JournalBatcher::submit() {
@@ -29,7 +29,7 @@ void JournalBatcher::submit() {
 
 void JournalBatcher::answered(Waiting&& waiting, store::Appended&& result) {
   check_home();
-  assert(waiting.done && "an item is answered once");
+  assert(waiting.waiter && "an item is answered once");
   if (!rest_.empty() || delivered_ >= kAnswersPerTurn) {
     rest_.push_back({std::move(waiting), std::move(result)});
     return;
@@ -44,16 +44,17 @@ void JournalBatcher::deliver(Waiting&& waiting, store::Appended&& result) {
   if (waiting.place != order.answered_ + 1) {
     const auto behind =
         std::find_if(early.begin(), early.end(), [&](const auto& e) { return e.place > waiting.place; });
-    early.insert(behind, {waiting.place, std::move(waiting.done), std::move(result)});
+    early.insert(behind, {waiting.place, std::move(waiting.waiter), std::move(result)});
     return;
   }
   ++order.answered_;
-  waiting.done(result);
+  waiting.waiter->answered(result);
+  waiting.waiter.reset();
   while (!early.empty() && early.front().place == order.answered_ + 1) {
     const AppendOrder::Early next = std::move(early.front());
     early.erase(early.begin());
     ++order.answered_;
-    next.done(next.result);
+    next.waiter->answered(next.result);
   }
 }
 

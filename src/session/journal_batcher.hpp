@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -11,11 +10,17 @@
 
 namespace parley::session {
 
+/// Waits for the answer to one append; the batcher owns it until then.
+class AppendWaiter {
+ public:
+  virtual ~AppendWaiter() = default;
+  virtual void answered(const store::Appended& result) = 0;  ///< once; it is destroyed afterwards
+};
+
 /// The appends of one conversation: which are on their way, and answers that came before their turn. Part of the
 /// conversation, which must stay where it is while something is on its way.
 class AppendOrder {
  public:
-  using Done = std::function<void(const store::Appended&)>;
   std::size_t in_flight() const noexcept { return static_cast<std::size_t>(handed_over_ - answered_); }
   std::uint64_t handed_over() const noexcept { return handed_over_; }  ///< counts them since the load
   /// Something was refused, and nobody knows yet, because it waits for the answers to what came before.
@@ -25,7 +30,7 @@ class AppendOrder {
   friend class JournalBatcher;
   struct Early {
     std::uint64_t place = 0;
-    Done done;
+    std::unique_ptr<AppendWaiter> waiter;
     store::Appended result;
   };
   std::uint64_t handed_over_ = 0, answered_ = 0;
@@ -38,19 +43,19 @@ class AppendOrder {
 /// per turn, so that sockets get their output in between.
 class JournalBatcher : private ReactorBound {
  public:
-  using Done = AppendOrder::Done;
   /// So many a turn; an eighth of what waits, if that is more.
   static constexpr std::size_t kAnswersPerTurn = 256;
 
   JournalBatcher(Reactor& home, store::Journal& journal) : ReactorBound(home), journal_(journal) {}
-  /// `done` runs once, at home, later; `order` is that of the item's conversation. A full journal queue answers kBusy.
-  void add(AppendOrder& order, store::Append append, Done done);
+  /// `waiter` is answered once, at home, later; `order` is that of the item's conversation. A full journal queue
+  /// answers kBusy.
+  void add(AppendOrder& order, store::Append append, std::unique_ptr<AppendWaiter> waiter);
 
  private:
   struct Waiting {
     AppendOrder* order = nullptr;
     std::uint64_t place = 0;  // in it
-    Done done;
+    std::unique_ptr<AppendWaiter> waiter;
   };
   struct Answered {
     Waiting waiting;

@@ -5,7 +5,6 @@
 #include "parley/base/bytes.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/obs/log.hpp"
-#include "parley/protocol/ws.hpp"
 
 namespace parley::session {
 
@@ -22,13 +21,6 @@ constexpr std::uint32_t kByeMs = 2000;
 constexpr std::uint32_t kBusyRetryMs = 500;
 
 }  // namespace
-
-FramePtr make_text_frame(std::string_view json) {
-  auto frame = std::make_shared<std::string>();
-  frame->reserve(json.size() + 10);
-  protocol::ws::append_frame(*frame, protocol::ws::Opcode::kText, json);
-  return frame;
-}
 
 Shared::Shared(ServiceDeps d)
     : deps(std::move(d)), placement(deps.reactors.size(), deps.settings.tenant), metrics(deps.metrics) {}
@@ -84,9 +76,8 @@ void Shard::tick() {
 
 void Shard::accept(Peer& peer) {
   check_home();
-  const std::uint64_t id = next_session_++;
-  auto [it, fresh] = sessions_.emplace(id, std::make_unique<Session>(*this, peer, id));
-  Session& session = *it->second;
+  const std::uint64_t id = sessions_.claim();
+  Session& session = sessions_.put(id, std::make_unique<Session>(*this, peer, id));
   peer.set_handler(&session);
   if (!peer.info().admitted || shared_.draining.load(std::memory_order_relaxed)) {
     const auto code = peer.info().admitted ? CloseCode::kDrain : CloseCode::kOverload;
@@ -99,24 +90,21 @@ void Shard::accept(Peer& peer) {
 Session* Shard::find(SessionKey key) {
   check_home();
   if (key.shard != index_) return nullptr;
-  auto it = sessions_.find(key.id);
-  return it == sessions_.end() ? nullptr : it->second.get();
+  return sessions_.find(key.id);
 }
 
 /// The session leaves this shard with its socket and gets a new key there; nobody else knows it yet, so nothing points
 /// to the old one.
 void Shard::move(Session& session, std::uint32_t target) {
-  auto it = sessions_.find(session.key().id);
-  auto owned = std::make_shared<std::unique_ptr<Session>>(std::move(it->second));
-  sessions_.erase(it);
+  auto owned = std::make_shared<std::unique_ptr<Session>>(sessions_.take(session.key().id));
   Shard& there = other(target);
   session.peer().move_to(there.reactor(), [&there, owned](Peer& peer) {
     Session& arrived = **owned;
-    const std::uint64_t id = there.next_session_++;
+    const std::uint64_t id = there.sessions_.claim();
     arrived.shard_ = &there;
     arrived.peer_ = &peer;
     arrived.who_.session = {there.index(), id};
-    there.sessions_.emplace(id, std::move(*owned));
+    there.sessions_.put(id, std::move(*owned));
     arrived.arrived();
   });
 }
@@ -149,7 +137,7 @@ void Shard::ended(Session& session) {
   const std::vector<ConversationId> watched = std::move(session.watched_);
   if (auto it = by_sid_.find(session.sid()); it != by_sid_.end() && it->second == key) by_sid_.erase(it);
   const bool counted = session.counted_;
-  sessions_.erase(key.id);
+  sessions_.take(key.id);
   for (ConversationId conv : watched) {
     at_home(who.tenant, conv, [conv, key](Home& home) { home.unsubscribe(conv, key); });
   }
@@ -183,32 +171,34 @@ void Shard::drain(std::chrono::milliseconds over) {
   check_home();
   const std::size_t n = sessions_.size();
   std::size_t i = 0;
-  for (auto& [id, session] : sessions_) {
+  sessions_.each([&](Session& session) {
     const auto slot =
         static_cast<std::uint32_t>(static_cast<std::size_t>(over.count()) * i++ / std::max<std::size_t>(n, 1));
-    if (session->live()) session->bye(slot, CloseCode::kDrain);
-  }
+    if (session.live()) session.bye(slot, CloseCode::kDrain);
+  });
 }
 
-void Shard::close_all(CloseCode code) {
-  check_home();
-  std::vector<SessionKey> keys;
-  home_.save_marks();
-  for (auto& [id, session] : sessions_) keys.push_back(session->key());
+template <class Which>
+void Shard::close_those(Which which, CloseCode code) {
+  std::vector<SessionKey> keys;  // first, since closing may end one
+  sessions_.each([&](const Session& session) {
+    if (which(session)) keys.push_back(session.key());
+  });
   for (SessionKey key : keys) {
     if (Session* session = find(key)) session->close(code);
   }
 }
 
+void Shard::close_all(CloseCode code) {
+  check_home();
+  home_.save_marks();
+  close_those([](const Session&) { return true; }, code);
+}
+
 void Shard::revoke(AgentId agent) {
   check_home();
-  std::vector<SessionKey> keys;
-  for (auto& [id, session] : sessions_) {
-    if (session->who().principal == Principal::agent(agent)) keys.push_back(session->key());
-  }
-  for (SessionKey key : keys) {
-    if (Session* session = find(key)) session->close(CloseCode::kAuth);
-  }
+  close_those([agent](const Session& session) { return session.who().principal == Principal::agent(agent); },
+              CloseCode::kAuth);
 }
 
 std::size_t Shard::home_of(TenantId tenant, ConversationId conv) const {
@@ -232,7 +222,7 @@ void Shard::with_profile(TenantId tenant, std::function<void()> work) {
   profiles_.with(tenant, [work = std::move(work)](Result<ProfilePtr>) { work(); });
 }
 
-void Shard::send(SendRequest request) {
+void Shard::send(SendRequest&& request) {
   const std::size_t target = home_of(request.who.tenant, request.conv);
   if (target == index_) return home_.send(std::move(request));
   Shard& there = other(target);
@@ -254,7 +244,7 @@ void Shard::send(SendRequest request) {
   if (taken) return;
   std::string json;
   protocol::append_error(json, busy);
-  reply(who.session, std::move(json));
+  reply(who.session, json);
 }
 
 void Shard::sync(SyncRequest request) {
@@ -320,23 +310,18 @@ void Shard::tenant_changed(TenantId tenant) { profiles_.reload(tenant); }
 
 void Shard::renewed(const TenantProfile& profile) {
   if (!profile.tenant.disabled) return;
-  std::vector<SessionKey> keys;
-  for (auto& [id, session] : sessions_) {
-    if (session->who().tenant == profile.tenant.id) keys.push_back(session->key());
-  }
-  for (SessionKey key : keys) {
-    if (Session* session = find(key)) session->close(CloseCode::kTenantDisabled);
-  }
+  close_those([&](const Session& session) { return session.who().tenant == profile.tenant.id; },
+              CloseCode::kTenantDisabled);
 }
 
-void Shard::reply(SessionKey to, std::string json, bool several) {
+void Shard::reply(SessionKey to, std::string_view json, bool several) {
   if (to.id == 0) return;
   if (to.shard == index_) {
     if (Session* session = find(to)) session->reply(json, several);
     return;
   }
   Shard& there = other(to.shard);
-  there.reactor().post([&there, to, json = std::move(json), several] {
+  there.reactor().post([&there, to, json = std::string(json), several] {
     if (Session* session = there.find(to)) session->reply(json, several);
   });
 }
@@ -442,9 +427,9 @@ void Shard::online_changed(TenantId tenant, bool online) {
   for (auto& shard : shared_.shards) {
     Shard& there = *shard;
     there.reactor().post([&there, tenant, frame] {
-      for (auto& [id, session] : there.sessions_) {
-        if (session->who().tenant == tenant && session->who().visitor()) session->push_ephemeral(frame);
-      }
+      there.sessions_.each([&](Session& session) {
+        if (session.who().tenant == tenant && session.who().visitor()) session.push_ephemeral(frame);
+      });
     });
   }
 }

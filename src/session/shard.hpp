@@ -12,6 +12,7 @@
 #include "placement.hpp"
 #include "session.hpp"
 #include "session_metrics.hpp"
+#include "slot_table.hpp"
 #include "tenant_profiles.hpp"
 
 namespace parley::session {
@@ -79,7 +80,7 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   std::size_t agents_live() const noexcept { return agents_live_.load(std::memory_order_relaxed); }  ///< Any thread.
 
   // Ways to homes and desks, here or on another reactor
-  void send(SendRequest request);
+  void send(SendRequest&& request);
   void sync(SyncRequest request);
   void subscribe(Session& session, SubscribeRequest request);
   void unsubscribe(Session& session, ConversationId conv);
@@ -93,7 +94,7 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   void start_ticking();
 
   // HomeEnvironment, DeskEnvironment
-  void reply(SessionKey to, std::string json, bool several = false) override;
+  void reply(SessionKey to, std::string_view json, bool several = false) override;
   void push_entry(SessionKey to, ConversationId conv, std::uint64_t seq, const FramePtr& frame) override;
   void push_ephemeral(SessionKey to, const FramePtr& frame) override;
   void grant(SessionKey to, ConversationId conv) override;
@@ -114,6 +115,8 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   };
   void tick();
   void tell_missed();
+  template <class Which>
+  void close_those(Which which, protocol::CloseCode code);
   void renewed(const TenantProfile& profile);
   Shard& other(std::size_t index) { return *shared_.shards[index]; }
   /// The shard of a conversation's home; profiles of tenants with live sessions are loaded.
@@ -128,7 +131,7 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   TenantProfiles profiles_;
   Home home_;
   protocol::FrameDecoder decoder_;
-  std::unordered_map<std::uint64_t, std::unique_ptr<Session>> sessions_;
+  SlotTable<Session> sessions_;
   std::unordered_map<std::uint64_t, SessionKey> by_sid_;
   std::unordered_map<TenantId, std::unique_ptr<Desk>> desks_;
   std::vector<SessionKey> to_flush_;
@@ -144,7 +147,6 @@ class Shard final : public HomeEnvironment, public DeskEnvironment, private Reac
   };
   std::unordered_map<Missed, std::uint64_t, MissedHash>
       missed_;  // entries that found the way to another reactor full: the newest seq
-  std::uint64_t next_session_ = 1;
   std::atomic<std::size_t> visitors_live_{0}, agents_live_{0};
   Ticker ticker_;
   unsigned ticks_ = 0;

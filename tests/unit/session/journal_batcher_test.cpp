@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <string>
 
 namespace parley::session {
@@ -61,6 +62,15 @@ class HandJournal final : public store::Journal {
   static Error none() { return Error(Errc::kUnavailable, "nothing to read here"); }
 };
 
+class Waiter final : public AppendWaiter {
+ public:
+  explicit Waiter(std::function<void(const Appended&)> then) : then_(std::move(then)) {}
+  void answered(const Appended& result) override { then_(result); }
+
+ private:
+  const std::function<void(const Appended&)> then_;
+};
+
 /// One turn after the other on the test's own thread.
 class JournalBatcherTest : public ::testing::Test {
  protected:
@@ -70,9 +80,11 @@ class JournalBatcherTest : public ::testing::Test {
     reactor.post([this] { next(); });
     reactor.run();
   }
-  void add(AppendOrder& order, const std::string& name) {
-    batcher.add(order, store::Append(),
-                [this, name](const Appended& result) { answers += name + (result.code == Code::kOk ? " " : "! "); });
+  void add(AppendOrder& order, std::function<void(const Appended&)> then) {
+    batcher.add(order, store::Append(), std::make_unique<Waiter>(std::move(then)));
+  }
+  void add(AppendOrder& order, const char* name) {
+    add(order, [this, name](const Appended& result) { answers.append(name).append(result.code == Code::kOk ? " " : "! "); });
   }
 
   Reactor reactor{"test"};
@@ -162,8 +174,7 @@ TEST_F(JournalBatcherTest, ManyAnswersAreHandedOnInPartsOnePerTurn) {
     reactor.at_turn_end([&] { turns.push_back(std::exchange(in_turn, 0)); });
   };
   std::vector<std::function<void()>> steps{[&] {
-                                             for (std::size_t i = 0; i < kItems; ++i)
-                                               batcher.add(a, store::Append(), answered);
+                                             for (std::size_t i = 0; i < kItems; ++i) add(a, answered);
                                            },
                                            [&] {
                                              journal.answer(0, 0, kItems / 2);
@@ -181,7 +192,7 @@ TEST_F(JournalBatcherTest, TheMoreWaitsTheMoreIsHandedOn) {
   std::size_t answered = 0, after_one_turn = 0;
   std::vector<std::function<void()>> steps{[&] {
                                              for (std::size_t i = 0; i < kItems; ++i)
-                                               batcher.add(a, store::Append(), [&](const Appended&) { ++answered; });
+                                               add(a, [&](const Appended&) { ++answered; });
                                            },
                                            [&] { journal.answer(0, 0, kItems); }, [&] {},
                                            [&] { after_one_turn = answered; }};
