@@ -19,7 +19,7 @@ namespace ip = boost::asio::ip;
 
 constexpr std::size_t kQueuedMax =
     256 * 1024;  // answers waiting for a slow reader; above it no further request is looked at
-const session::FramePtr kContinue = std::make_shared<const std::string>("HTTP/1.1 100 Continue\r\n\r\n");
+const session::FramePtr kContinue = session::Frame::copy("HTTP/1.1 100 Continue\r\n\r\n");
 
 std::string joined(const HttpRequest& request, std::string_view name) {
   std::string all;
@@ -301,12 +301,11 @@ void HttpConnection::respond(HttpResponse response) {
   options.date = net().http_date();
   options.close = close_after_ || ended_input_ || !net().keeps_alive();
   options.http_1_0 = http_1_0_;
-  out_.push(std::make_shared<const std::string>(serialise_head(response, options)));
+  out_.push(session::Frame::copy(serialise_head(response, options)));
   const bool bodiless = head_ || response.status < 200 || response.status == 204 || response.status == 304;
   if (!bodiless) {
-    session::FramePtr body = response.shared_body;
-    if (!body) body = std::make_shared<const std::string>(std::move(response.body));
-    out_.push(std::move(body));
+    if (!response.shared_body) response.shared_body = std::make_shared<const std::string>(std::move(response.body));
+    out_.push(session::Frame::share(std::move(response.shared_body)));
   }
   net().metrics().answered(response.status).add();
   enter(options.close ? Phase::kClosing : Phase::kIdle);

@@ -86,7 +86,7 @@ OutQueue::Flush OutQueue::flush(int fd, const NetMetrics& metrics) {
     std::size_t count = 0;
     std::size_t total = 0;
     for (std::size_t i = list_->head; i < list_->frames.size() && count < kFramesPerCall; ++i, ++count) {
-      const std::string& frame = *list_->frames[i];
+      const session::Frame& frame = *list_->frames[i];
       const std::size_t skip = count == 0 ? list_->offset : 0;
       parts[count].iov_base = const_cast<char*>(frame.data() + skip);  // the kernel only reads it
       parts[count].iov_len = frame.size() - skip;

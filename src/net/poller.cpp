@@ -5,7 +5,16 @@
 #include <cerrno>
 #include <system_error>
 
+#include "prefetch.hpp"
+
 namespace parley::net {
+namespace {
+
+constexpr int kHandlersAhead = 4;
+constexpr int kExpectedAhead = 2;
+constexpr std::size_t kHandlerBytes = 128;  // a WsPeer
+
+}  // namespace
 
 Poller::Poller(Reactor& home) : ReactorBound(home), descriptor_(home.context()) {
   epoll_ = ::epoll_create1(EPOLL_CLOEXEC);
@@ -32,10 +41,21 @@ void Poller::dispatch() {
   if (found <= 0) return;  // EINTR: the next wait finds the same events again
   batch_size_ = found;
   for (batch_next_ = 0; batch_next_ < batch_size_;) {
+    prefetch_ahead();
     const epoll_event& event = batch_[static_cast<std::size_t>(batch_next_++)];
     if (event.data.ptr != nullptr) static_cast<Handler*>(event.data.ptr)->on_events(event.events);
   }
   batch_size_ = batch_next_ = 0;
+}
+
+/// The handlers first, since what they name can be asked for only once they are here.
+void Poller::prefetch_ahead() const noexcept {
+  const auto coming = [this](int ahead) -> const Handler* {
+    const int at = batch_next_ + ahead;
+    return at < batch_size_ ? static_cast<const Handler*>(batch_[static_cast<std::size_t>(at)].data.ptr) : nullptr;
+  };
+  prefetch(coming(kHandlersAhead), kHandlerBytes);
+  if (const Handler* next = coming(kExpectedAhead)) next->expect_events();
 }
 
 bool Poller::add(int fd, std::uint32_t events, Handler& handler) noexcept {

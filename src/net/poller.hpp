@@ -18,6 +18,8 @@ class Poller : private ReactorBound {
   class Handler {
    public:
     virtual void on_events(std::uint32_t events) = 0;  ///< EPOLLIN, EPOLLOUT, EPOLLHUP …
+    /// Shortly before on_events(): what it will look at beyond the handler itself may be prefetched.
+    virtual void expect_events() const noexcept {}
 
    protected:
     ~Handler() = default;
@@ -40,6 +42,7 @@ class Poller : private ReactorBound {
  private:
   void wait();
   void dispatch();
+  void prefetch_ahead() const noexcept;
   void forget(const Handler& handler) noexcept;
 
   static constexpr int kBatch = 512;

@@ -5,8 +5,15 @@
 #include <ctime>
 
 #include "parley/protocol/ws.hpp"
+#include "prefetch.hpp"
 
 namespace parley::net {
+namespace {
+
+constexpr std::size_t kAhead = 2;
+constexpr std::size_t kConnectionBytes = 128;  // a WsPeer
+
+}  // namespace
 
 Connection::~Connection() {
   if (fd_ >= 0) ::close(fd_);
@@ -109,6 +116,7 @@ void ReactorNet::arm() {
 
 void ReactorNet::turn_end() {
   for (std::size_t i = 0; i < dirty_.size(); ++i) {  // grows while handlers queue more
+    if (i + kAhead < dirty_.size()) prefetch(dirty_[i + kAhead], kConnectionBytes);
     Connection* connection = dirty_[i];
     if (connection == nullptr) continue;  // it ended after it was marked
     dirty_[i] = nullptr;

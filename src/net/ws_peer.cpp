@@ -5,8 +5,10 @@
 #include <cerrno>
 #include <cstring>
 #include <deque>
+#include <optional>
 
 #include "parley/protocol/types.hpp"
+#include "prefetch.hpp"
 
 namespace parley::net {
 namespace {
@@ -15,6 +17,8 @@ namespace ws = protocol::ws;
 
 constexpr std::chrono::milliseconds kCloseWait{3000};
 constexpr std::size_t kPongQueueMax = 64 * 1024;  // a peer that pings and does not read gets no more pongs beyond this
+
+constexpr std::size_t kHandlerBytes = 256;  // a session
 
 const session::PeerInfo kForgotten;
 
@@ -43,20 +47,27 @@ struct WsPeer::CloseTimer final : WheelTimer {
   WsPeer& peer;
 };
 
+struct WsPeer::Rare {
+  std::optional<session::PeerInfo> info;
+  std::unique_ptr<Backlog> backlog;
+  std::unique_ptr<Move> move;
+  std::unique_ptr<CloseTimer> close_timer;
+};
+
 WsPeer::WsPeer(ReactorNet& net, const NetOf& net_of, const WsOptions& options, session::PeerInfo info,
                std::string handshake)
     : Connection(net, -1, Kind::kWebSocket),
-      net_of_(net_of),
       decoder_(options.message_bytes_max),
-      info_(std::make_unique<session::PeerInfo>(std::move(info))),
+      net_of_(net_of),
       allow_binary_(options.allow_binary),
       above_(false),
       blocked_(false),
       lost_(false),
       handshake_out_(false),
       reported_(false) {
-  static_assert(sizeof(WsPeer) <= 200, "an idle connection is meant to be small");
-  out_.push(std::make_shared<const std::string>(std::move(handshake)));
+  static_assert(sizeof(WsPeer) <= 128, "an idle connection is meant to be small");
+  rare().info = std::move(info);
+  out_.push(session::Frame::copy(handshake));
 }
 
 WsPeer::~WsPeer() = default;
@@ -73,7 +84,26 @@ void WsPeer::begin(session::PeerAcceptor& acceptor, std::string_view unread) {
   set_interest();
 }
 
-const session::PeerInfo& WsPeer::info() const { return info_ ? *info_ : kForgotten; }
+const session::PeerInfo& WsPeer::info() const { return rare_ && rare_->info ? *rare_->info : kForgotten; }
+
+void WsPeer::forget_request() {
+  if (!rare_) return;
+  rare_->info.reset();
+  shrink();
+}
+
+void WsPeer::shrink() noexcept {
+  if (!rare_->info && !rare_->backlog && !rare_->move && !rare_->close_timer) rare_.reset();
+}
+
+WsPeer::Rare& WsPeer::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>();
+  return *rare_;
+}
+
+bool WsPeer::moving() const noexcept { return rare_ && rare_->move; }
+
+bool WsPeer::behind() const noexcept { return rare_ && rare_->backlog; }
 
 // --- what the session calls
 // -----------------------------------------------------------------------------------------------------------------------------------------------
@@ -105,13 +135,16 @@ void WsPeer::close(protocol::CloseCode code) {
 }
 
 void WsPeer::move_to(Reactor& target, std::function<void(Peer&)> then) {
-  assert(!move_);
-  move_ = std::unique_ptr<Move>(new Move{target, std::move(then)});
+  assert(!moving());
+  rare().move = std::unique_ptr<Move>(new Move{target, std::move(then)});
   net().mark_dirty(*this);
 }
 
 // --- reading
 // --------------------------------------------------------------------------------------------------------------------------------------------------------------
+
+/// The session behind it is what on_events() goes on with.
+void WsPeer::expect_events() const noexcept { prefetch(handler_, kHandlerBytes); }
 
 void WsPeer::on_events(std::uint32_t events) {
   if ((events & EPOLLOUT) != 0) {
@@ -154,22 +187,23 @@ void WsPeer::handle(const ws::Event& event) {
       if (state_ == State::kOpen && out_.bytes() <= kPongQueueMax) {
         std::string pong;
         ws::append_frame(pong, ws::Opcode::kPong, {event.payload.data(), event.payload.size()});
-        send(std::make_shared<const std::string>(std::move(pong)));
+        send(session::Frame::copy(pong));
       }
       return;
     case What::kMessage:
       if (state_ != State::kOpen) return;  // we have said goodbye
-      if (may_deliver() && !backlog_) return deliver(event.opcode, event.payload);
+      if (may_deliver() && !behind()) return deliver(event.opcode, event.payload);
       break;
     case What::kClose:
-      if (state_ == State::kClosing || (may_deliver() && !backlog_)) return peer_closed(event.close_code);
+      if (state_ == State::kClosing || (may_deliver() && !behind())) return peer_closed(event.close_code);
       break;
     case What::kError:
-      if (state_ == State::kClosing || (may_deliver() && !backlog_)) return fail(event.close_code, event.reason);
+      if (state_ == State::kClosing || (may_deliver() && !behind())) return fail(event.close_code, event.reason);
       break;
   }
-  if (!backlog_) backlog_ = std::make_unique<Backlog>();
-  Backlog::Item& item = backlog_->items.emplace_back();
+  std::unique_ptr<Backlog>& backlog = rare().backlog;
+  if (!backlog) backlog = std::make_unique<Backlog>();
+  Backlog::Item& item = backlog->items.emplace_back();
   item.kind = event.kind;
   item.opcode = event.opcode;
   item.code = event.close_code;
@@ -191,14 +225,16 @@ void WsPeer::deliver(ws::Opcode opcode, std::span<char> payload) {
 
 /// False: somebody stopped it, and the rest still waits.
 bool WsPeer::deliver_backlog() {
-  while (backlog_) {
+  while (behind()) {
     if (!may_deliver()) return false;
-    if (backlog_->items.empty()) {
-      backlog_.reset();
+    std::unique_ptr<Backlog>& backlog = rare_->backlog;
+    if (backlog->items.empty()) {
+      backlog.reset();
+      shrink();
       break;
     }
-    Backlog::Item item = std::move(backlog_->items.front());
-    backlog_->items.pop_front();
+    Backlog::Item item = std::move(backlog->items.front());
+    backlog->items.pop_front();
     if (state_ == State::kFailed || state_ == State::kFinishing) continue;
     switch (item.kind) {
       case ws::Event::Kind::kMessage:
@@ -221,9 +257,10 @@ bool WsPeer::deliver_backlog() {
 void WsPeer::queue_close(std::uint16_t code, std::string_view reason) {
   std::string frame;
   ws::append_close(frame, code, reason);
-  out_.push(std::make_shared<const std::string>(std::move(frame)));
-  if (!close_timer_) close_timer_ = std::make_unique<CloseTimer>(*this);
-  net().home().timers().arm(*close_timer_, kCloseWait);
+  out_.push(session::Frame::copy(frame));
+  std::unique_ptr<CloseTimer>& timer = rare().close_timer;
+  if (!timer) timer = std::make_unique<CloseTimer>(*this);
+  net().home().timers().arm(*timer, kCloseWait);
   if (!blocked_) net().mark_dirty(*this);
 }
 
@@ -243,7 +280,7 @@ void WsPeer::fail(std::uint16_t code, std::string_view reason) {
 
 void WsPeer::lost() {
   if (buried()) return;
-  if (move_ || (handler_ == nullptr && !reported_ && state_ == State::kOpen)) {
+  if (moving() || (handler_ == nullptr && !reported_ && state_ == State::kOpen)) {
     // Nobody can be told now. The socket is kept until somebody is there, but not watched: a dead one would be ready in
     // every turn.
     lost_ = true;
@@ -260,13 +297,13 @@ void WsPeer::report_closed(std::uint16_t code) {
 }
 
 void WsPeer::end() {
-  close_timer_.reset();
+  if (rare_) rare_->close_timer.reset();
   net().bury(*this);
 }
 
 void WsPeer::on_shutdown(bool at_once) {
   if (at_once) {
-    if (move_) return lost();  // ended where it arrives
+    if (moving()) return lost();  // ended where it arrives
     report_closed(1006);
     return end();
   }
@@ -277,7 +314,7 @@ void WsPeer::on_shutdown(bool at_once) {
 // ----------------------------------------------------------------------------------------------------------------------------------------------------
 
 void WsPeer::on_turn_end() {
-  if (backlog_) deliver_backlog();
+  if (behind()) deliver_backlog();
   if (buried()) return;
   if (lost_ && may_deliver()) {
     report_closed(1006);
@@ -285,7 +322,7 @@ void WsPeer::on_turn_end() {
   }
   if (!lost_ && !blocked_) flush();
   if (buried()) return;
-  if (move_) return hop();
+  if (moving()) return hop();
   set_interest();
 }
 
@@ -318,25 +355,26 @@ void WsPeer::flush() {
 void WsPeer::set_interest() {
   if (buried() || lost_) return;
   // Nothing is read while it could not be handed on: the kernel's window then holds the other side back.
-  const bool reads = state_ != State::kOpen || (may_deliver() && !backlog_);
+  const bool reads = state_ != State::kOpen || (may_deliver() && !behind());
   want((reads ? EPOLLIN : 0U) | (blocked_ ? EPOLLOUT : 0U));
 }
 
 void WsPeer::hop() {
-  ReactorNet* there = net_of_(move_->target);
+  Move& move = *rare_->move;
+  ReactorNet* there = net_of_(move.target);
   assert(there != nullptr);
-  Reactor& target = move_->target;
-  std::function<void(Peer&)> then = std::move(move_->then);
-  if (close_timer_) close_timer_->cancel();
+  Reactor& target = move.target;
+  std::function<void(Peer&)> then = std::move(move.then);
+  if (rare_->close_timer) rare_->close_timer->cancel();
   blocked_ = false;
   std::unique_ptr<WsPeer> self(static_cast<WsPeer*>(net().release(*this).release()));
   // From here on this thread owns nothing of it any more but the task.
   auto arrive = [self = std::move(self), there, then = std::move(then)]() mutable {
     WsPeer& peer = *self;
-    peer.move_.reset();
+    peer.rare_->move.reset();
     if (!there->adopt(std::move(self))) peer.lost_ = true;
     if (peer.lost_) there->poller().remove(peer.fd(), peer);
-    if (peer.close_timer_) there->home().timers().arm(*peer.close_timer_, kCloseWait);
+    if (peer.rare_->close_timer) there->home().timers().arm(*peer.rare_->close_timer, kCloseWait);
     then(peer);
     if (there->shutting_down()) peer.on_shutdown(there->cutting());
     if (!peer.buried()) there->mark_dirty(peer);

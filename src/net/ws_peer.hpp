@@ -23,9 +23,9 @@ struct WsOptions {
 /// Finds the network side of a reactor; the same for all connections of a server.
 using NetOf = std::function<ReactorNet*(Reactor&)>;
 
-/// One WebSocket after its handshake. While idle it is this object alone: the queue, the rest of a message, a close in
-/// progress and what is kept of the request live elsewhere and only while there is something in them. No function of a
-/// handler is called from within send(), close(), set_handler(), discard_queued() or move_to().
+/// One WebSocket after its handshake. While idle it is this object alone, two cache lines: the queue, the rest of a
+/// message, a close in progress and what is kept of the request live elsewhere and only while there is something in
+/// them. No function of a handler is called from within send(), close(), set_handler(), discard_queued() or move_to().
 class WsPeer final : public Connection, public session::Peer {
  public:
   /// `handshake` is the answer to the upgrade request and goes out first.
@@ -38,7 +38,7 @@ class WsPeer final : public Connection, public session::Peer {
   protocol::ws::Opcode message_opcode() const noexcept { return opcode_; }
 
   const session::PeerInfo& info() const override;
-  void forget_request() override { info_.reset(); }
+  void forget_request() override;
   Reactor& home() const override { return net().home(); }
   void set_handler(session::PeerHandler* handler) override;
   void send(session::FramePtr frame) override;
@@ -59,8 +59,10 @@ class WsPeer final : public Connection, public session::Peer {
   struct Backlog;  // messages read while nobody may take them
   struct Move;
   struct CloseTimer;
+  struct Rare;  // what is there at the beginning and at the end of a connection, or in trouble
 
   void on_events(std::uint32_t events) override;
+  void expect_events() const noexcept override;
   void on_turn_end() override;
   void on_shutdown(bool at_once) override;
 
@@ -69,7 +71,11 @@ class WsPeer final : public Connection, public session::Peer {
   void handle(const protocol::ws::Event& event);
   void deliver(protocol::ws::Opcode opcode, std::span<char> payload);
   bool deliver_backlog();
-  bool may_deliver() const noexcept { return handler_ != nullptr && !move_; }
+  bool may_deliver() const noexcept { return handler_ != nullptr && !moving(); }
+  bool moving() const noexcept;
+  bool behind() const noexcept;  ///< messages wait for somebody to take them
+  Rare& rare();
+  void shrink() noexcept;
   void queue_close(std::uint16_t code, std::string_view reason);
   void peer_closed(std::uint16_t code);
   void fail(std::uint16_t code, std::string_view reason);
@@ -81,14 +87,11 @@ class WsPeer final : public Connection, public session::Peer {
   void flush();
   void set_interest();
 
-  const NetOf& net_of_;
-  protocol::ws::Decoder decoder_;
   session::PeerHandler* handler_ = nullptr;
-  std::unique_ptr<session::PeerInfo> info_;
-  std::unique_ptr<Backlog> backlog_;
-  std::unique_ptr<Move> move_;
-  std::unique_ptr<CloseTimer> close_timer_;
   OutQueue out_;
+  protocol::ws::Decoder decoder_;
+  std::unique_ptr<Rare> rare_;
+  const NetOf& net_of_;
   State state_ = State::kOpen;
   protocol::ws::Opcode opcode_ = protocol::ws::Opcode::kText;
   bool allow_binary_ : 1;

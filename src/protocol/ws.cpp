@@ -103,24 +103,26 @@ constexpr bool valid_close_code(unsigned code) {
 
 void put_header(std::string& out, Opcode opcode, std::size_t size) {
   char header[10];
-  header[0] = static_cast<char>(0x80u | static_cast<unsigned>(opcode));
-  std::size_t used = 2;
-  if (size < 126) {
-    header[1] = static_cast<char>(size);
-  } else if (size < 65536) {
-    header[1] = 126;
-    header[2] = static_cast<char>(size >> 8);
-    header[3] = static_cast<char>(size);
-    used = 4;
-  } else {
-    header[1] = 127;
-    for (unsigned i = 0; i < 8; ++i) header[2 + i] = static_cast<char>(std::uint64_t{size} >> (56 - 8 * i));
-    used = 10;
-  }
-  out.append(header, used);
+  out.append(header, write_header(header, opcode, size));
 }
 
 }  // namespace
+
+std::size_t write_header(char* to, Opcode opcode, std::size_t payload) noexcept {
+  to[0] = static_cast<char>(0x80u | static_cast<unsigned>(opcode));
+  const std::size_t used = header_size(payload);
+  if (used == 2) {
+    to[1] = static_cast<char>(payload);
+  } else if (used == 4) {
+    to[1] = 126;
+    to[2] = static_cast<char>(payload >> 8);
+    to[3] = static_cast<char>(payload);
+  } else {
+    to[1] = 127;
+    for (unsigned i = 0; i < 8; ++i) to[2 + i] = static_cast<char>(std::uint64_t{payload} >> (56 - 8 * i));
+  }
+  return used;
+}
 
 std::string accept_key(std::string_view sec_websocket_key) {
   std::string text(sec_websocket_key);

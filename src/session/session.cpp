@@ -21,29 +21,76 @@ constexpr std::size_t kOutMessageBytes = 32768;  // replies collected in a turn 
 constexpr std::size_t kWritableBytes = 4096;     // less than this left in the queue: the reader keeps up again
 constexpr std::size_t kQueuedMax = 8 << 20;      // more than any catch-up: somebody asks and does not read the answers
 constexpr milliseconds kLagCheck{1000};
+constexpr std::chrono::minutes kFrameErrorsOver{1};
 constexpr std::size_t kGrantedMax = 8;
 constexpr std::size_t kWatchedMax = 200;
+constexpr std::size_t kOutPooled = 512;        // strings for replies kept by a thread
+constexpr std::size_t kOutPooledBytes = 4096;  // a string that grew beyond is not worth keeping
+// Frames of all kinds, as a multiple of the sends allowed: enough for receipts, typing and go-back-N, too little for a
+// flood.
+constexpr double kFramesPerSend = 10;
+
+/// Strings in which sessions gather what they say in a turn: the same few for all of a thread, warm, and none at an
+/// idle session.
+std::vector<std::unique_ptr<std::string>>& out_pool() {
+  thread_local std::vector<std::unique_ptr<std::string>> strings;
+  return strings;
+}
+
+std::unique_ptr<std::string> take_out() {
+  auto& pool = out_pool();
+  if (pool.empty()) return std::make_unique<std::string>();
+  std::unique_ptr<std::string> out = std::move(pool.back());
+  pool.pop_back();
+  return out;
+}
+
+void give_back(std::unique_ptr<std::string> out) {
+  if (out_pool().size() >= kOutPooled || out->capacity() > kOutPooledBytes) return;
+  out->clear();
+  out_pool().push_back(std::move(out));
+}
 
 }  // namespace
 
-Session::Session(Shard& shard, Peer& peer, std::uint64_t id) : shard_(&shard), peer_(&peer) {
+/// The frames of one message, on their way to the session.
+struct Session::Frames final : protocol::FrameSink {
+  explicit Frames(Session& s) : session(s) {}
+  void on_frame(std::uint64_t id, const protocol::ClientFrame& frame) override { session.on_frame(id, frame); }
+  void on_frame_error(std::uint64_t id, const protocol::FrameError& error) override {
+    session.on_frame_error(id, error);
+  }
+  bool wants_more() const override { return session.stage_ == Stage::kLive || session.stage_ == Stage::kHello; }
+  Session& session;
+};
+
+Session::Session(Shard& shard, Peer& peer, std::uint64_t id)
+    : shard_(&shard),
+      peer_(&peer),
+      visible_(true),
+      pinged_(false),
+      counted_(false),
+      flush_asked_(false),
+      out_several_(false),
+      heard_(shard.reactor().now()),
+      connection_(peer.info().connection) {
+  static_assert(sizeof(Session) <= 256, "an idle session is meant to be small");
   who_.session = {shard.index(), id};
-  connection_ = peer.info().connection;
-  heard_ = std::chrono::steady_clock::now();
 }
 
 Session::~Session() = default;
 
 void Session::reply(std::string_view json, bool several) {
   if (stage_ == Stage::kClosing) return;
-  if (!out_.empty() && out_.size() + json.size() > kOutMessageBytes) flush();
-  out_several_ = out_several_ || several || !out_.empty();
-  if (out_.empty()) {
-    out_ = "[";  // dropped again if it stays alone
+  if (out_ && out_->size() + json.size() > kOutMessageBytes) flush();
+  out_several_ = out_several_ || several || out_;
+  if (out_) {
+    *out_ += ',';
   } else {
-    out_ += ',';
+    out_ = take_out();
+    *out_ = '[';  // dropped again if it stays alone
   }
-  out_ += json;
+  *out_ += json;
   if (!flush_asked_) {
     flush_asked_ = true;
     shard_->flush_later(key());
@@ -52,19 +99,15 @@ void Session::reply(std::string_view json, bool several) {
 
 void Session::flush() {
   flush_asked_ = false;
-  if (out_.empty()) return;
+  if (!out_) return;
   if (out_several_) {
-    out_ += ']';
-    peer_->send_json(out_);
+    *out_ += ']';
+    peer_->send_json(*out_);
   } else {
-    peer_->send_json(std::string_view(out_).substr(1));
+    peer_->send_json(std::string_view(*out_).substr(1));
   }
   out_several_ = false;
-  if (out_.capacity() > 4096) {
-    out_ = std::string();
-  } else {
-    out_.clear();
-  }
+  give_back(std::move(out_));
   if (peer_->queued_bytes() > kQueuedMax) close(CloseCode::kSlow);
 }
 
@@ -79,22 +122,20 @@ void Session::Lagging::note(ConversationId conv, std::uint64_t seq) {
 
 void Session::push_entry(ConversationId conv, std::uint64_t seq, const FramePtr& frame) {
   if (stage_ != Stage::kLive) return;
-  if (lagging_) {
+  if (Lagging* behind = lagging()) {
     shard_->metrics().dropped_lagging.add();
-    return lagging_->note(conv, seq);
+    return behind->note(conv, seq);
   }
   flush();  // what was said before goes before
   if (stage_ != Stage::kLive) return;
-  const auto bytes = static_cast<std::uint32_t>(frame->size());
-  pushed_.push_back({conv, seq, bytes});
-  uncovered_ += bytes;
+  pushed_.push(conv, seq, static_cast<std::uint32_t>(frame->size()));
   peer_->send(frame);
-  if (uncovered_ > window_ || peer_->queued_bytes() > window_ / 2) begin_lagging();
+  if (pushed_.bytes() > window_ || peer_->queued_bytes() > window_ / 2) begin_lagging();
 }
 
 void Session::push_ephemeral(const FramePtr& frame) {
   if (stage_ != Stage::kLive) return;
-  if (lagging_ || peer_->queued_bytes() > window_ / 4) {
+  if (lagging() || peer_->queued_bytes() > window_ / 4) {
     shard_->metrics().dropped_ephemeral.add();
     return;
   }
@@ -106,11 +147,11 @@ void Session::push_ephemeral(const FramePtr& frame) {
 /// stand, and fetches what it lacks. What is queued already stays: it is less than the window, and answers stand among
 /// it.
 void Session::begin_lagging() {
-  lagging_ = std::make_unique<Lagging>();
-  lagging_->since = std::chrono::steady_clock::now();
-  for (const Pushed& p : pushed_) lagging_->note(p.conv, p.seq);
+  auto behind = std::make_unique<Lagging>();
+  behind->since = shard_->reactor().now();
+  for (const PushWindow::Pushed& p : pushed_) behind->note(p.conv, p.seq);
   pushed_.clear();
-  uncovered_ = 0;
+  rare().lagging = std::move(behind);
   log::debug("session_lagging", "conn={} tenant={} queued_bytes={}", connection_, who_.tenant.value,
              peer_->queued_bytes());
   arm_heartbeat(kLagCheck);
@@ -118,10 +159,11 @@ void Session::begin_lagging() {
 }
 
 void Session::on_drained() {
-  if (!lagging_ || lagging_->told || stage_ != Stage::kLive) return;
-  lagging_->told = true;
-  lagging_->since = std::chrono::steady_clock::now();
-  tell_lag(std::exchange(lagging_->heads, {}));
+  Lagging* behind = lagging();
+  if (!behind || behind->told || stage_ != Stage::kLive) return;
+  behind->told = true;
+  behind->since = shard_->reactor().now();
+  tell_lag(std::exchange(behind->heads, {}));
 }
 
 void Session::tell_lag(const std::vector<std::pair<ConversationId, std::uint64_t>>& heads) {
@@ -133,29 +175,38 @@ void Session::tell_lag(const std::vector<std::pair<ConversationId, std::uint64_t
 /// It fetches or confirms. Entries that came since it was told are in no queue: it must hear of them, too, or the last
 /// one of a conversation would stay unknown.
 void Session::made_progress() {
-  if (!lagging_ || !lagging_->told) return;
-  const auto heads = std::move(lagging_->heads);
-  lagging_.reset();
+  Lagging* behind = lagging();
+  if (!behind || !behind->told) return;
+  const auto heads = std::move(behind->heads);
+  rare_->lagging.reset();
   if (!heads.empty()) tell_lag(heads);
 }
 
 void Session::grant(ConversationId conv) {
   if (granted(conv)) return;
-  if (granted_.size() >= kGrantedMax) granted_.erase(granted_.begin());
+  if (granted_.size() >= kGrantedMax) granted_.pop_front();
   granted_.push_back(conv);
 }
 
 void Session::slow_down(std::uint32_t pause_ms) {
-  const auto now = std::chrono::steady_clock::now();
-  if (stage_ != Stage::kLive || now < slow_until_) return;
-  slow_until_ = now + milliseconds(pause_ms);
+  const auto now = shard_->reactor().now();
+  if (stage_ != Stage::kLive || now < rare().slow_until) return;
+  rare().slow_until = now + milliseconds(pause_ms);
   std::string json;
   protocol::append_slow(json, pause_ms);
   reply(json);
 }
 
-bool Session::granted(ConversationId conv) const {
-  return std::find(granted_.begin(), granted_.end(), conv) != granted_.end();
+bool Session::granted(ConversationId conv) const { return granted_.contains(conv); }
+
+Session::Rare& Session::rare() {
+  if (!rare_) rare_ = std::make_unique<Rare>();
+  return *rare_;
+}
+
+void Session::shrink(std::chrono::steady_clock::time_point now) {
+  if (!rare_ || rare_->handshake || rare_->lagging || now < rare_->slow_until) return;
+  if (rare_->frame_errors == 0 || now - rare_->frame_errors_since > kFrameErrorsOver) rare_.reset();
 }
 
 void Session::close(CloseCode code) {
@@ -199,9 +250,9 @@ void Session::on_timer() {
     case Stage::kLive:
       break;
   }
-  if (lagging_) {
+  if (Lagging* behind = lagging()) {
     if (peer_->queued_bytes() < kWritableBytes) on_drained();
-    if (now - lagging_->since >= shard_->settings().session.no_progress) return close(CloseCode::kSlow);
+    if (now - behind->since >= shard_->settings().session.no_progress) return close(CloseCode::kSlow);
   }
   if (who_.visitor() && now > expires_) return close(CloseCode::kTokenExpired);
   const auto silent = std::chrono::duration_cast<milliseconds>(now - heard_);
@@ -216,19 +267,40 @@ void Session::on_timer() {
     }
     next = std::max(milliseconds(50), ping_interval() + ping_grace() - silent);
   }
-  arm_heartbeat(lagging_ ? std::min(next, kLagCheck) : next);
+  shrink(now);
+  arm_heartbeat(lagging() ? std::min(next, kLagCheck) : next);
 }
 
 void Session::on_message(std::span<char> text) {
   if (stage_ == Stage::kClosing) return;
-  heard_ = shard_->reactor().now();
+  refill_frames(shard_->reactor().now());
   pinged_ = false;
-  shard_->decoder().decode(text, *this);
+  Frames frames(*this);
+  shard_->decoder().decode(text, frames);
+}
+
+/// Who it is decides how much it may say.
+double Session::frame_burst() const {
+  const auto& s = shard_->settings().session;
+  return (who_.visitor() ? s.visitor_send_burst : s.agent_send_burst) * kFramesPerSend;
+}
+
+void Session::refill_frames(std::chrono::steady_clock::time_point now) {
+  const auto& s = shard_->settings().session;
+  const double rate = (who_.visitor() ? s.visitor_sends_per_second : s.agent_sends_per_second) * kFramesPerSend;
+  // Another reactor's turn, from which it came, may have begun later.
+  const double since = std::max(0.0, std::chrono::duration<double>(now - heard_).count());
+  frames_left_ = std::min(frame_burst(), frames_left_ + since * rate);
+  heard_ = now;
 }
 
 /// Every frame counts, not every message: an array holds many. False: too many, the session is closing.
 bool Session::within_rate() {
-  if (!frames_ || frames_->take(heard_).count() == 0) return true;
+  if (stage_ != Stage::kLive) return true;
+  if (frames_left_ >= 1) {
+    frames_left_ -= 1;
+    return true;
+  }
   log::warn("session_flood", "conn={} tenant={} principal={}", connection_, who_.tenant.value, who_.principal.str());
   close(CloseCode::kRate);
   return false;
@@ -282,11 +354,12 @@ void Session::on_frame_error(std::uint64_t id, const protocol::FrameError& error
   }
   shard_->metrics().frame_errors.add();
   reply_error(id, error.code, error.field, error.message);
-  if (heard_ - frame_errors_since_ > std::chrono::minutes(1)) {
-    frame_errors_since_ = heard_;
-    frame_errors_ = 0;
+  Rare& errors = rare();
+  if (heard_ - errors.frame_errors_since > kFrameErrorsOver) {
+    errors.frame_errors_since = heard_;
+    errors.frame_errors = 0;
   }
-  if (++frame_errors_ > shard_->settings().session.frame_errors_per_minute) close(CloseCode::kProtocol);
+  if (++errors.frame_errors > shard_->settings().session.frame_errors_per_minute) close(CloseCode::kProtocol);
 }
 
 void Session::on_frame(std::uint64_t id, const protocol::ClientFrame& frame) {
@@ -375,11 +448,7 @@ void Session::handle(std::uint64_t id, const protocol::Inbox& inbox) {
 
 void Session::handle(std::uint64_t, const protocol::Receipt& receipt) {
   made_progress();
-  std::erase_if(pushed_, [&](const Pushed& p) {
-    const bool covered = p.conv == receipt.conv && p.seq <= receipt.upto;
-    if (covered) uncovered_ -= p.bytes;
-    return covered;
-  });
+  pushed_.cover(receipt.conv, receipt.upto);
   shard_->receipt(who_, receipt.conv, receipt.upto, receipt.read);
 }
 
@@ -402,7 +471,7 @@ void Session::handle(std::uint64_t id, const protocol::Refresh& frame) { refresh
 
 void Session::handle(std::uint64_t, const protocol::Visibility& visibility) {
   visible_ = visibility.on;
-  if (!lagging_) arm_heartbeat(ping_interval());  // the other tier counts from now on
+  if (!lagging()) arm_heartbeat(ping_interval());  // the other tier counts from now on
 }
 
 }  // namespace parley::session

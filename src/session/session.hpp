@@ -5,13 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "conversation_ids.hpp"
 #include "parley/base/timer_wheel.hpp"
 #include "parley/protocol/client_frame.hpp"
 #include "parley/protocol/server_frame.hpp"
 #include "parley/session/identity.hpp"
 #include "parley/session/peer.hpp"
-#include "parley/tenant/token_bucket.hpp"
 #include "parley/tenant/tokens.hpp"
+#include "push_window.hpp"
 #include "requests.hpp"
 #include "tenant_profiles.hpp"
 
@@ -25,7 +26,9 @@ class Shard;
 /// Life: waiting for hello → authenticating (nothing is read meanwhile) → moved once to the reactor its tenant lives on
 /// → live → closing. Owned by the shard it is on; whoever comes back later (a coroutine, another reactor) asks the
 /// shard for it by its key. Threads: the reactor of its shard.
-class Session final : public PeerHandler, public protocol::FrameSink, private WheelTimer {
+///
+/// A server holds many, and most are idle visitors: four cache lines, and what few need for a while lives elsewhere.
+class Session final : public PeerHandler, private WheelTimer {
  public:
   Session(Shard& shard, Peer& peer, std::uint64_t id);
   ~Session();
@@ -54,10 +57,6 @@ class Session final : public PeerHandler, public protocol::FrameSink, private Wh
   void on_message(std::span<char> text) override;
   void on_drained() override;
   void on_closed(std::uint16_t code) override;
-  // FrameSink
-  void on_frame(std::uint64_t id, const protocol::ClientFrame& frame) override;
-  void on_frame_error(std::uint64_t id, const protocol::FrameError& error) override;
-  bool wants_more() const override { return stage_ == Stage::kLive || stage_ == Stage::kHello; }
 
  private:
   friend class Shard;
@@ -79,11 +78,15 @@ class Session final : public PeerHandler, public protocol::FrameSink, private Wh
     bool told = false;
     void note(ConversationId conv, std::uint64_t seq);
   };
-  struct Pushed {
-    ConversationId conv;
-    std::uint64_t seq;
-    std::uint32_t bytes;
+  /// What few sessions have, and only for a while.
+  struct Rare {
+    std::unique_ptr<Handshake> handshake;
+    std::unique_ptr<Lagging> lagging;
+    std::chrono::steady_clock::time_point slow_until{};  // it was asked to send nothing until then
+    std::chrono::steady_clock::time_point frame_errors_since{};
+    std::uint32_t frame_errors = 0;
   };
+  struct Frames;  // what a message of the client holds
 
   void on_timer() override;
   void arm_heartbeat(std::chrono::milliseconds delay);
@@ -106,6 +109,8 @@ class Session final : public PeerHandler, public protocol::FrameSink, private Wh
   void refresh(std::uint64_t id, std::string_view token);
 
   // session.cpp: frames of a live session
+  void on_frame(std::uint64_t id, const protocol::ClientFrame& frame);
+  void on_frame_error(std::uint64_t id, const protocol::FrameError& error);
   void handle(std::uint64_t id, const protocol::Hello&);
   void handle(std::uint64_t id, const protocol::Send&);
   void handle(std::uint64_t id, const protocol::Sync&);
@@ -124,38 +129,40 @@ class Session final : public PeerHandler, public protocol::FrameSink, private Wh
   void reply_error(std::uint64_t re, protocol::Code code, std::string_view field = {}, std::string_view message = {});
   bool agents_only(std::uint64_t id);
   bool within_rate();
+  void refill_frames(std::chrono::steady_clock::time_point now);
+  double frame_burst() const;
+  Rare& rare();
+  void shrink(std::chrono::steady_clock::time_point now);
+  Lagging* lagging() const noexcept { return rare_ ? rare_->lagging.get() : nullptr; }
+  Handshake& handshake() const noexcept { return *rare_->handshake; }
   bool granted(ConversationId conv) const;
   void made_progress();
   void begin_lagging();
   void tell_lag(const std::vector<std::pair<ConversationId, std::uint64_t>>& heads);
 
+  // In the order of use: what a message touches comes first.
   Shard* shard_;
   Peer* peer_;
+  std::unique_ptr<Rare> rare_;
   Who who_;
-  DevId dev_;
   Stage stage_ = Stage::kHello;
-  bool visible_ = true;
-  bool pinged_ = false;
-  bool counted_ = false;  // among the live ones
-  bool flush_asked_ = false;
-  bool out_several_ = false;
-  std::uint32_t gen_ = 0;
-  std::uint64_t sid_ = 0;
-  std::uint64_t connection_ = 0;  // for logs
-  std::chrono::steady_clock::time_point heard_{};
-  std::chrono::steady_clock::time_point expires_{};     // visitors: end of the access token
-  std::chrono::steady_clock::time_point slow_until_{};  // it was asked to send nothing until then
-  std::string out_;
-  std::unique_ptr<Handshake> handshake_;
-  std::vector<ConversationId> granted_;  // visitors: ids this session may open; newest last
-  std::vector<ConversationId> watched_;  // conversations it listens to
+  bool visible_ : 1;
+  bool pinged_ : 1;
+  bool counted_ : 1;  // among the live ones
+  bool flush_asked_ : 1;
+  bool out_several_ : 1;
   std::uint32_t window_ = 0;
-  std::uint32_t uncovered_ = 0;  // bytes pushed and not covered by rcv
-  std::vector<Pushed> pushed_;
-  std::unique_ptr<Lagging> lagging_;
-  std::uint32_t frame_errors_ = 0;
-  std::chrono::steady_clock::time_point frame_errors_since_{};
-  std::unique_ptr<tenant::TokenBucket> frames_;
+  std::unique_ptr<std::string> out_;  // what was said in this turn; borrowed from the thread
+  PushWindow pushed_;
+  std::chrono::steady_clock::time_point heard_{};
+  double frames_left_ = 0;   // tokens of a bucket that was filled up at heard_
+  ConversationIds granted_;  // visitors: ids this session may open; newest last
+  DevId dev_;
+  std::uint32_t gen_ = 0;
+  std::vector<ConversationId> watched_;  // conversations it listens to
+  std::uint64_t sid_ = 0;
+  std::uint64_t connection_ = 0;                     // for logs
+  std::chrono::steady_clock::time_point expires_{};  // visitors: end of the access token
 };
 
 }  // namespace parley::session

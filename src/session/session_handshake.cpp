@@ -18,9 +18,6 @@ namespace {
 constexpr std::int64_t kResumeSeconds = 24 * 3600;
 constexpr std::chrono::seconds kExpiryGrace{60};
 constexpr milliseconds kAuthenticateMax{10000};
-// Frames of all kinds, as a multiple of the sends allowed: enough for receipts, typing and go-back-N, too little for a
-// flood.
-constexpr double kFramesPerSend = 10;
 
 std::int64_t wall_s() { return wall_ns() / 1'000'000'000; }
 
@@ -30,12 +27,12 @@ void Session::hello(std::uint64_t id, const protocol::Hello& hello) {
   stage_ = Stage::kAuthenticating;
   peer_->set_handler(nullptr);  // nothing is read until it is clear who this is
   arm_heartbeat(kAuthenticateMax);
-  handshake_ = std::make_unique<Handshake>();
-  handshake_->re = id;
-  handshake_->token = hello.token;
-  handshake_->resume = hello.resume;
+  rare().handshake = std::make_unique<Handshake>();
+  handshake().re = id;
+  handshake().token = hello.token;
+  handshake().resume = hello.resume;
   for (const protocol::Cursor& cursor : hello.cursors)
-    handshake_->cursors.push_back({cursor.conv, std::string(cursor.epoch), cursor.seq});
+    handshake().cursors.push_back({cursor.conv, std::string(cursor.epoch), cursor.seq});
   dev_ = hello.dev;
   visible_ = hello.visible;
   if (dev_ == DevId{}) return close(CloseCode::kProtocol);  // reserved for the home itself
@@ -45,7 +42,7 @@ void Session::hello(std::uint64_t id, const protocol::Hello& hello) {
     if (hello.token.empty() && !peer_->info().own_origin)
       return close(peer_->info().cookie.empty() ? CloseCode::kAuth : CloseCode::kOrigin);
     shard_->reactor().spawn("authenticate agent",
-                            authenticate_agent(*shard_, key(), peer_->info().cookie, handshake_->token));
+                            authenticate_agent(*shard_, key(), peer_->info().cookie, handshake().token));
     return;
   }
   const auto claims = shard_->signer().open_access(hello.token, wall_s());
@@ -53,7 +50,7 @@ void Session::hello(std::uint64_t id, const protocol::Hello& hello) {
   who_.tenant = claims->tenant;
   who_.principal = Principal::visitor(claims->visitor);
   who_.channel = claims->channel;
-  expires_ = std::chrono::steady_clock::now() + std::chrono::seconds(claims->expires_s - wall_s()) + kExpiryGrace;
+  expires_ = shard_->reactor().now() + std::chrono::seconds(claims->expires_s - wall_s()) + kExpiryGrace;
   identified();
 }
 
@@ -81,8 +78,8 @@ asio::awaitable<void> Session::authenticate_agent(Shard& shard, SessionKey key, 
   self->who_.tenant = identity->tenant;
   self->who_.principal = Principal::agent(identity->agent);
   self->who_.supervisor = identity->role >= store::Role::kSupervisor;
-  self->handshake_->name = identity->name;
-  self->handshake_->role = identity->role;
+  self->handshake().name = identity->name;
+  self->handshake().role = identity->role;
   self->identified();
 }
 
@@ -96,11 +93,11 @@ std::function<bool(const TenantProfile&)> knows(const Who& who) {
 }  // namespace
 
 void Session::identified() {
-  if (!handshake_->resume.empty()) {
-    auto claims = shard_->signer().open_resume(handshake_->resume, wall_s());
+  if (!handshake().resume.empty()) {
+    auto claims = shard_->signer().open_resume(handshake().resume, wall_s());
     if (!claims || claims->tenant != who_.tenant || claims->principal != who_.principal)
       return close(CloseCode::kResumeInvalid);
-    handshake_->resumed = *claims;
+    handshake().resumed = *claims;
   }
   shard_->profiles().with(who_.tenant, knows(who_), [shard = shard_, key = key()](Result<ProfilePtr> profile) {
     Session* self = shard->find(key);
@@ -144,18 +141,16 @@ void Session::arrived() {
 void Session::settle(const ProfilePtr& profile) {
   arm_heartbeat(kAuthenticateMax);
   const auto& s = shard_->settings().session;
-  sid_ = handshake_->resumed ? handshake_->resumed->sid : random_u64();
-  gen_ = handshake_->resumed ? handshake_->resumed->gen + 1 : 1;
+  sid_ = handshake().resumed ? handshake().resumed->sid : random_u64();
+  gen_ = handshake().resumed ? handshake().resumed->gen + 1 : 1;
   window_ = who_.visitor() ? s.visitor_window : s.agent_window;
-  const double rate = (who_.visitor() ? s.visitor_sends_per_second : s.agent_sends_per_second) * kFramesPerSend;
-  const double burst = (who_.visitor() ? s.visitor_send_burst : s.agent_send_burst) * kFramesPerSend;
-  frames_ = std::make_unique<tenant::TokenBucket>(rate, burst, std::chrono::steady_clock::now());
+  frames_left_ = frame_burst();
   shard_->supersede(*this);
   who_.visitor() ? begin_visitor(profile) : begin_agent(profile);
 }
 
 void Session::begin_visitor(const ProfilePtr& profile) {
-  const ConversationId remembered = handshake_->resumed ? handshake_->resumed->conv : ConversationId{};
+  const ConversationId remembered = handshake().resumed ? handshake().resumed->conv : ConversationId{};
   shard_->home().enter(who_, Placement::lane(VisitorId{who_.principal.id}), remembered,
                        [shard = shard_, who = who_, profile, remembered](const Home::Entrance& entrance) {
                          Session* self = shard->find(who.session);
@@ -178,7 +173,7 @@ void Session::begin_visitor(const ProfilePtr& profile) {
                          SubscribeRequest request;
                          request.who = who;
                          request.conv = meta.id;
-                         for (const OwnedCursor& cursor : self->handshake_->cursors) {
+                         for (const OwnedCursor& cursor : self->handshake().cursors) {
                            if (cursor.conv == meta.id) request.cursor = cursor;
                          }
                          const ConversationId current = meta.id;
@@ -225,7 +220,7 @@ void Session::send_ready(const ProfilePtr& profile, const protocol::Conversation
   const std::string resume = resume_blob(conv ? conv->conv : ConversationId{});
   const std::string sid = std::to_string(sid_);
   protocol::ReadyView ready;
-  ready.re = handshake_->re;
+  ready.re = handshake().re;
   ready.sid = sid;
   ready.gen = gen_;
   ready.resume = resume;
@@ -240,8 +235,8 @@ void Session::send_ready(const ProfilePtr& profile, const protocol::Conversation
     ready.online = shard_->online(who_.tenant);
     ready.conv = conv;
   } else {
-    ready.me_name = handshake_->name;
-    ready.me_role = tenant::to_string(handshake_->role);
+    ready.me_name = handshake().name;
+    ready.me_role = tenant::to_string(handshake().role);
     ready.agents = agents;
   }
   std::string json;
@@ -254,8 +249,9 @@ void Session::send_ready(const ProfilePtr& profile, const protocol::Conversation
 }
 
 void Session::resume_cursors(ConversationId except) {
-  const auto handshake = std::move(handshake_);
-  for (OwnedCursor& cursor : handshake->cursors) {
+  const auto done = std::move(rare_->handshake);
+  shrink(shard_->reactor().now());
+  for (OwnedCursor& cursor : done->cursors) {
     if (cursor.conv == except) continue;
     SubscribeRequest request;
     request.who = who_;
@@ -274,7 +270,7 @@ void Session::refresh(std::uint64_t id, std::string_view token) {
       return reply_error(id, protocol::Code::kUnauthenticated, "token",
                          "not a valid access token of this visitor; the old one stays in force until it ends");
     }
-    expires_ = std::chrono::steady_clock::now() + std::chrono::seconds(claims->expires_s - wall_s()) + kExpiryGrace;
+    expires_ = shard_->reactor().now() + std::chrono::seconds(claims->expires_s - wall_s()) + kExpiryGrace;
   }
   const std::string resume = resume_blob(conv);
   protocol::ReadyView ready;

@@ -20,6 +20,10 @@ std::string accept_key(std::string_view sec_websocket_key);
 /// (simdjson::SIMDJSON_PADDING).
 inline constexpr std::size_t kPadding = 64;
 
+/// Bytes of a server frame's header: 2, 4 or 10.
+constexpr std::size_t header_size(std::size_t payload) noexcept { return payload < 126 ? 2 : payload < 65536 ? 4 : 10; }
+/// Writes the header of a complete, unfragmented, unmasked frame in front of its payload; the same number of bytes.
+std::size_t write_header(char* to, Opcode opcode, std::size_t payload) noexcept;
 /// Appends one complete, unfragmented, unmasked frame; at most 125 bytes for kClose, kPing and kPong.
 void append_frame(std::string& out, Opcode opcode, std::string_view payload);
 /// Appends a close frame; `code` 0 means an empty body; `reason` is cut at a code point to 123 bytes.

@@ -1,19 +1,15 @@
 #pragma once
 #include <cstdint>
 #include <functional>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "parley/base/reactor.hpp"
 #include "parley/protocol/types.hpp"
+#include "parley/session/frame.hpp"
 
 namespace parley::session {
-
-/// A complete, unmasked WebSocket frame, encoded once and shared by all its receivers; never changed after it was made.
-using FramePtr = std::shared_ptr<const std::string>;
-FramePtr make_text_frame(std::string_view json);
 
 /// What is known of a connection from its upgrade request.
 struct PeerInfo {

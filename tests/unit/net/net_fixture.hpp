@@ -42,7 +42,7 @@ inline bool eventually(const std::function<bool()>& done, std::chrono::milliseco
 inline session::FramePtr text_frame(std::string_view text) {
   std::string frame;
   protocol::ws::append_frame(frame, protocol::ws::Opcode::kText, text);
-  return std::make_shared<const std::string>(std::move(frame));
+  return session::Frame::copy(frame);
 }
 
 /// A masked client frame.

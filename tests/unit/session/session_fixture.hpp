@@ -295,8 +295,8 @@ class FakePeer final : public Peer {
   }
   void send(FramePtr frame) override {
     if (gone_) return;
-    const auto second = static_cast<unsigned char>((*frame)[1]);
-    const std::string payload = frame->substr(second < 126 ? 2 : second == 126 ? 4 : 10);
+    const auto second = static_cast<unsigned char>(frame->bytes()[1]);
+    const std::string payload(frame->bytes().substr(second < 126 ? 2 : second == 126 ? 4 : 10));
     if (stalled_) queued_ = queued_ + frame->size();
     std::lock_guard lock(mutex_);
     bytes_ += payload;
