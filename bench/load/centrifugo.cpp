@@ -9,7 +9,8 @@ namespace {
 
 class Centrifugo : public Protocol {
  public:
-  explicit Centrifugo(const Options& options) : token_(options.token), text_(options.bytes, 'x') {}
+  explicit Centrifugo(const Options& options)
+      : token_(options.token), end_(R"(,"text":")" + std::string(options.bytes, 'x') + "\"}}}") {}
 
   std::string target(const Connection&) const override { return "/connection/websocket"; }
   void upgraded(Connection& c) override { append_frame(c.out, R"({"id":1,"connect":{"token":")" + token_ + "\"}}"); }
@@ -30,11 +31,8 @@ class Centrifugo : public Protocol {
   }
 
   void append_send(Lane& lane, std::uint64_t n) override {
-    const std::string number = std::to_string(n);
-    frame_.assign(R"({"id":)").append(std::to_string(n + kFirst)).append(R"(,"publish":{"channel":"chat:)");
-    frame_.append(lane.address).append(R"(","data":{"n":)").append(number).append(R"(,"text":")").append(text_);
-    frame_.append("\"}}}");
-    append_frame(lane.sender.out, frame_);
+    append_frame(lane.sender.out, {R"({"id":)", Digits(n + kFirst), R"(,"publish":{"channel":"chat:)", lane.address,
+                                   R"(","data":{"n":)", Digits(n), end_});
   }
 
   void message(Connection& from, std::string_view text, std::int64_t at, Sink& sink) override {
@@ -57,8 +55,7 @@ class Centrifugo : public Protocol {
     sink.written(from);
   }
 
-  const std::string token_, text_;
-  std::string frame_;
+  const std::string token_, end_;  ///< of every message
 };
 
 }  // namespace

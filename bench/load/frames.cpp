@@ -1,21 +1,47 @@
 #include "frames.hpp"
 
+#include <array>
 #include <charconv>
+#include <cstring>
 
 namespace load {
+namespace {
 
-void append_frame(std::string& out, std::string_view payload, unsigned opcode) {
+constexpr std::array<char, 8> kKeyTwice = {'\x37', '\x5c', '\x21', '\x6e', '\x37', '\x5c', '\x21', '\x6e'};
+
+void mask(char* data, std::size_t size) {
+  std::uint64_t key = 0, word = 0;
+  std::memcpy(&key, kKeyTwice.data(), 8);
+  std::size_t i = 0;
+  for (; i + 8 <= size; i += 8) {
+    std::memcpy(&word, data + i, 8);
+    word ^= key;
+    std::memcpy(data + i, &word, 8);
+  }
+  for (; i < size; ++i) data[i] = static_cast<char>(data[i] ^ kKeyTwice[i & 7]);
+}
+
+}  // namespace
+
+void append_frame(std::string& out, std::initializer_list<std::string_view> parts, unsigned opcode) {
+  std::size_t size = 0;
+  for (const auto part : parts) size += part.size();
   out += static_cast<char>(0x80 | opcode);
-  if (payload.size() < 126) {
-    out += static_cast<char>(0x80 | payload.size());
+  if (size < 126) {
+    out += static_cast<char>(0x80 | size);
   } else {
     out += static_cast<char>(0x80 | 126);
-    out += static_cast<char>(payload.size() >> 8);
-    out += static_cast<char>(payload.size() & 0xff);
+    out += static_cast<char>(size >> 8);
+    out += static_cast<char>(size & 0xff);
   }
-  out.append(4, '\0');
-  out += payload;
+  out.append(kKeyTwice.data(), 4);
+  const std::size_t begin = out.size();
+  for (const auto part : parts) out += part;
+  mask(out.data() + begin, size);
 }
+
+Digits::Digits(std::uint64_t number) noexcept
+    : size_(static_cast<std::size_t>(std::to_chars(text_, text_ + sizeof text_, number).ptr - text_)) {}
 
 std::optional<ServerFrame> first_server_frame(std::string_view bytes) {
   if (bytes.size() < 2) return std::nullopt;

@@ -1,14 +1,30 @@
 #pragma once
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace load {
 
-/// Appends a masked client frame. The mask is zero: the server unmasks all the same, and making it costs the generator
-/// nothing. `opcode` is 1 (text), 2 (binary) or 10 (pong).
-void append_frame(std::string& out, std::string_view payload, unsigned opcode = 1);
+/// Appends a masked client frame whose payload is `parts` one after the other. The key is always the same, but not 0:
+/// some servers leave out unmasking then. `opcode` is 1 (text), 2 (binary) or 10 (pong).
+void append_frame(std::string& out, std::initializer_list<std::string_view> parts, unsigned opcode = 1);
+inline void append_frame(std::string& out, std::string_view payload, unsigned opcode = 1) {
+  append_frame(out, {payload}, opcode);
+}
+
+/// A number as text; good as long as it lives.
+class Digits {
+ public:
+  explicit Digits(std::uint64_t number) noexcept;
+  operator std::string_view() const noexcept { return {text_, size_}; }
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  char text_[20];
+  std::size_t size_;
+};
 
 /// A frame of a server, which is never masked.
 struct ServerFrame {

@@ -10,7 +10,7 @@ namespace {
 
 class Nats : public Protocol {
  public:
-  explicit Nats(const Options& options) : token_(options.token), text_(options.bytes, 'x') {}
+  explicit Nats(const Options& options) : token_(options.token), end_(" " + std::string(options.bytes, 'x') + "\r\n") {}
 
   std::string target(const Connection&) const override { return "/"; }
   void upgraded(Connection&) override {}  // the server speaks first
@@ -34,11 +34,8 @@ class Nats : public Protocol {
   }
 
   void append_send(Lane& lane, std::uint64_t n) override {
-    const std::string number = std::to_string(n);
-    frame_.assign("PUB chat.").append(lane.address).push_back(' ');
-    frame_.append(std::to_string(number.size() + 1 + text_.size())).append("\r\n");
-    frame_.append(number).append(" ").append(text_).append("\r\n");
-    append_frame(lane.sender.out, frame_, 2);
+    const Digits number(n), size(number.size() + end_.size() - 2);
+    append_frame(lane.sender.out, {"PUB chat.", lane.address, " ", size, "\r\n", number, end_}, 2);
   }
 
   void message(Connection& from, std::string_view text, std::int64_t at, Sink& sink) override {
@@ -75,8 +72,7 @@ class Nats : public Protocol {
     return end + 2;
   }
 
-  const std::string token_, text_;
-  std::string frame_;
+  const std::string token_, end_;  ///< of every message
 };
 
 }  // namespace

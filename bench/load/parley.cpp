@@ -16,9 +16,24 @@ using nlohmann::json;
 // A quarter of limits.window, and some room: entries not confirmed by then are confirmed.
 constexpr std::size_t kVisitorUncovered = 24 * 1024, kAgentUncovered = 96 * 1024;
 
+// Searched for in every frame, so they begin with a character that is rare before them (a quote is not).
+constexpr std::string_view kFromVisitor = R"(from":{"k":"v")", kNumber = R"(,"n":)";
+
+/// Place of the quote that ends the string which the quote at `begin` begins; the end of the text if none does.
+std::size_t end_of_string(std::string_view text, std::size_t begin) {
+  for (std::size_t at = begin;;) {
+    at = text.find('"', at + 1);
+    if (at == std::string_view::npos) return text.size();
+    std::size_t first = at;
+    while (text[first - 1] == '\\') --first;
+    if ((at - first) % 2 == 0) return at;
+  }
+}
+
 }  // namespace
 
-Parley::Parley(const Options& options) : text_(options.bytes, 'x'), options_(options) {
+Parley::Parley(const Options& options)
+    : end_(R"(,"type":"text","body":{"text":")" + std::string(options.bytes, 'x') + R"("}})"), options_(options) {
   if (options.tenants.empty()) throw std::runtime_error("--tenant is missing");
 }
 
@@ -61,13 +76,16 @@ void Parley::signing_in(Connection& c, std::string_view text) {
 void Parley::link(Lane& lane, Wire& wire) {
   lane.conv = lane.sender.conv;
   if (lane.conv.empty()) throw std::runtime_error("no conversation in ready");
-  wire.exchange(lane.sender, send_frame(lane, 1), R"("ack")");
+  append_text(lane, 1);
+  wire.exchange(lane.sender, R"("ack")");
   lane.sent = lane.acked = 1;
-  bool claimed = false;
   for (const auto& agent : lane.receivers) {
-    wire.exchange(*agent, json{{"t", "watch"}, {"id", 3}, {"conv", lane.conv}}.dump(), R"("entry")");
-    if (!claimed) wire.exchange(*agent, claim_frame(lane), R"("type":"claim")");
-    claimed = true;
+    append_frame(agent->out, json{{"t", "watch"}, {"id", 3}, {"conv", lane.conv}}.dump());
+    wire.exchange(*agent, R"("entry")");
+    if (agent == lane.receivers.front()) {
+      append_frame(agent->out, claim_frame(lane));
+      wire.exchange(*agent, R"("type":"claim")");
+    }
   }
   // The claim goes to everybody; what of it is still on its way is no message.
   for (const auto& agent : lane.receivers) {
@@ -78,24 +96,17 @@ void Parley::link(Lane& lane, Wire& wire) {
   lane.sender.phase = Phase::kReady;
 }
 
-void Parley::append_send(Lane& lane, std::uint64_t n) { append_frame(lane.sender.out, send_frame(lane, n)); }
+void Parley::append_send(Lane& lane, std::uint64_t n) { append_text(lane, n); }
 
 void Parley::message(Connection& from, std::string_view text, std::int64_t at, Sink& sink) {
   if (!text.starts_with('[')) return frame(from, text, at, sink);
   // An array of objects: cut at depth one, without parsing the rest.
   int depth = 0;
-  bool quoted = false;
   std::size_t begin = 0;
   for (std::size_t i = 1; i < text.size(); ++i) {
     const char ch = text[i];
-    if (quoted) {
-      if (ch == '\\') {
-        ++i;
-      } else if (ch == '"') {
-        quoted = false;
-      }
-    } else if (ch == '"') {
-      quoted = true;
+    if (ch == '"') {
+      i = end_of_string(text, i);
     } else if (ch == '{' && depth++ == 0) {
       begin = i;
     } else if (ch == '}' && --depth == 0) {
@@ -122,14 +133,14 @@ void Parley::frame(Connection& c, std::string_view f, std::int64_t at, Sink& sin
 }
 
 void Parley::acked(Connection& c, std::string_view f, std::int64_t at, Sink& sink) {
-  if (!c.agent) sink.acked(*c.lane, number_after(f, "\"n\":"), at);
+  if (!c.agent) sink.acked(*c.lane, number_after(f, kNumber), at);
 }
 
 void Parley::resumed(Connection&, std::string_view, std::int64_t, Sink&) {}
 
 void Parley::entry(Connection& c, std::string_view f, std::int64_t at, Sink& sink) {
-  if (c.receives && f.find(R"("from":{"k":"v")") != std::string_view::npos)
-    sink.delivered(c, number_after(f, "\"n\":"), at);
+  if (const auto from = f.find(kFromVisitor); c.receives && from != std::string_view::npos)
+    sink.delivered(c, number_after(f.substr(from), kNumber), at);
   c.uncovered += f.size();
   if (c.uncovered < (c.agent ? kAgentUncovered : kVisitorUncovered)) return;
   c.uncovered = 0;
@@ -138,10 +149,8 @@ void Parley::entry(Connection& c, std::string_view f, std::int64_t at, Sink& sin
   sink.written(c);
 }
 
-const std::string& Parley::send_frame(const Lane& lane, std::uint64_t n) {
-  frame_.assign(R"({"t":"send","conv":")").append(lane.conv).append(R"(","n":)").append(std::to_string(n));
-  frame_.append(R"(,"type":"text","body":{"text":")").append(text_).append(R"("}})");
-  return frame_;
+void Parley::append_text(Lane& lane, std::uint64_t n) const {
+  append_frame(lane.sender.out, {R"({"t":"send","conv":")", lane.conv, R"(","n":)", Digits(n), end_});
 }
 
 std::string Parley::claim_frame(const Lane& lane) {

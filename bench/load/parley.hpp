@@ -24,16 +24,14 @@ class Parley : public Protocol {
   virtual void entry(Connection& c, std::string_view frame, std::int64_t at, Sink& sink);
   virtual void resumed(Connection& c, std::string_view frame, std::int64_t at, Sink& sink);
 
-  /// Good until the next call.
-  const std::string& send_frame(const Lane& lane, std::uint64_t n);
+  void append_text(Lane& lane, std::uint64_t n) const;
   static std::string claim_frame(const Lane& lane);
 
  private:
   void frame(Connection& c, std::string_view f, std::int64_t at, Sink& sink);
 
-  const std::string text_;
+  const std::string end_;  ///< of every message
   const Options& options_;
-  std::string frame_;
 };
 
 }  // namespace load

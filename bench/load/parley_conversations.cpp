@@ -14,7 +14,7 @@ class ParleyConversations : public Parley {
   }
 
   // Numbers of sends begin anew with each conversation: the text is 1, the close 2.
-  void append_send(Lane& lane, std::uint64_t) override { append_frame(lane.sender.out, send_frame(lane, 1)); }
+  void append_send(Lane& lane, std::uint64_t) override { append_text(lane, 1); }
 
  protected:
   void acked(Connection& c, std::string_view f, std::int64_t at, Sink& sink) override {
@@ -24,7 +24,7 @@ class ParleyConversations : public Parley {
       sink.delivered(agent, agent.delivered + 1, at);
       append_frame(lane.sender.out, R"({"t":"send","conv":")" + lane.conv + R"(","n":2,"type":"close","body":{}})");
       sink.written(lane.sender);
-    } else if (number_after(f, "\"n\":") == 1) {
+    } else if (number_after(f, R"("n":)") == 1) {
       append_frame(agent.out, claim_frame(lane));
       sink.written(agent);
     }

@@ -8,27 +8,24 @@ namespace {
 
 class PlainJson : public Protocol {
  public:
-  explicit PlainJson(const Options& options) : text_(options.bytes, 'x') {}
+  explicit PlainJson(const Options& options) : end_(R"(,"text":")" + std::string(options.bytes, 'x') + "\"}") {}
 
   std::string target(const Connection& c) const override { return "/" + c.address; }
   void upgraded(Connection& c) override { c.phase = Phase::kReady; }
 
   void append_send(Lane& lane, std::uint64_t n) override {
-    frame_.assign(R"({"to":)").append(lane.address).append(R"(,"n":)").append(std::to_string(n));
-    frame_.append(R"(,"text":")").append(text_).append(R"("})");
-    append_frame(lane.sender.out, frame_);
+    append_frame(lane.sender.out, {R"({"to":)", lane.address, R"(,"n":)", Digits(n), end_});
   }
 
   void message(Connection& from, std::string_view text, std::int64_t at, Sink& sink) override {
-    if (text.starts_with(R"({"to":)")) return sink.delivered(from, number_after(text, R"("n":)"), at);
+    if (text.starts_with(R"({"to":)")) return sink.delivered(from, number_after(text, R"(,"n":)"), at);
     if (!text.starts_with(R"({"ack":)")) return sink.failed(std::string(text.substr(0, 200)));
     const auto digits = text.find_first_of("0123456789");
     sink.acked(*from.lane, number_after(text.substr(digits), ""), at);
   }
 
  private:
-  const std::string text_;
-  std::string frame_;
+  const std::string end_;  ///< of every message
 };
 
 }  // namespace

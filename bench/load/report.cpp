@@ -45,7 +45,8 @@ json usage_between(const UsageMark& before, const UsageMark& after, double units
   return {{"servers", servers},
           {"threads", threads},
           {"cores_busy", cores},
-          {"generator_busy", (after.own - before.own) / seconds}};
+          {"generator_busy", (after.own - before.own) / seconds},
+          {"generator_us_per_unit", units > 0 ? (after.own - before.own) / units * 1e6 : 0}};
 }
 
 }  // namespace load

@@ -9,7 +9,8 @@ namespace {
 
 class SocketIo : public Protocol {
  public:
-  explicit SocketIo(const Options& options) : token_(options.token), text_(options.bytes, 'x') {}
+  explicit SocketIo(const Options& options)
+      : token_(options.token), end_(",\"" + std::string(options.bytes, 'x') + "\"]") {}
 
   std::string target(const Connection&) const override { return "/socket.io/?EIO=4&transport=websocket"; }
   void upgraded(Connection&) override {}  // the server speaks first
@@ -25,10 +26,8 @@ class SocketIo : public Protocol {
   }
 
   void append_send(Lane& lane, std::uint64_t n) override {
-    const std::string number = std::to_string(n);
-    frame_.assign("42").append(number).append(R"(["send",")").append(lane.address).append("\",").append(number);
-    frame_.append(",\"").append(text_).append("\"]");
-    append_frame(lane.sender.out, frame_);
+    const Digits number(n);
+    append_frame(lane.sender.out, {"42", number, R"(["send",")", lane.address, "\",", number, end_});
   }
 
   void message(Connection& from, std::string_view text, std::int64_t at, Sink& sink) override {
@@ -40,8 +39,7 @@ class SocketIo : public Protocol {
   }
 
  private:
-  const std::string token_, text_;
-  std::string frame_;
+  const std::string token_, end_;  ///< of every message
 };
 
 }  // namespace

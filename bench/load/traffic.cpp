@@ -1,6 +1,9 @@
 #include "traffic.hpp"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
+#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "report.hpp"
@@ -8,20 +11,31 @@
 namespace load {
 namespace {
 
-// A schedule is kept by looking at the clock, not by sleeping exactly: this long at most between two looks.
-constexpr std::int64_t kPatienceNs = 50'000;
-// And this many events: a server that hands over hundreds of deliveries at once must not make the next send late.
-constexpr int kEventsAtOnce = 32;
+// On a schedule every wake-up takes CPU from the stores on this core, so two are at least this far apart, and what is
+// due in between goes out together: late by this much at most, which counts as schedule lag and as latency.
+constexpr std::int64_t kSlotNs = 200'000;
+// What has come waits to be read for this long at most. Its time is the kernel's, so that adds to no latency.
+constexpr std::int64_t kUnreadNs = 1'000'000;
+// And this many events between two looks at the clock: a server that hands over hundreds of deliveries at once must not
+// make the next send late.
+constexpr int kEventsAtOnce = 64;
 constexpr double kScheduleLagMaxUs = 1000;
 // Lanes opened at a time: what is set up must not wait until a server asks whether it is still alive.
 constexpr std::size_t kLanesAtOnce = 200;
 // What is on its way when the measured time ends must arrive within this.
 constexpr std::int64_t kSettleNs = 30'000'000'000;
 
+void sleep_until(std::int64_t at) {
+  const timespec when{at / 1'000'000'000, at % 1'000'000'000};
+  clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &when, nullptr);
+}
+
 }  // namespace
 
 Traffic::Traffic(const Options& options)
-    : options_(options), protocol_(make_protocol(options)), wire_(options, *protocol_, *this) {}
+    : options_(options), protocol_(make_protocol(options)), wire_(options, *protocol_, *this) {
+  prctl(PR_SET_TIMERSLACK, 1UL);  // wakes when it is time, not up to 50 µs later
+}
 
 nlohmann::json Traffic::run() {
   const std::int64_t begin = now_ns();
@@ -169,31 +183,34 @@ void Traffic::send_due(Lane& lane, std::int64_t due) {
 double Traffic::drive(double seconds) {
   running_ = true;
   const std::int64_t begin = now_ns(), end = begin + static_cast<std::int64_t>(seconds * 1e9);
-  const double interval = options_.rate > 0 ? 1e9 / options_.rate : 0;
-  std::uint64_t sent = 0;
-  if (options_.rate == 0) {
+  if (options_.rate > 0) {
+    keep_schedule(begin, end);
+  } else {
     for (const auto& lane : lanes_) {
       while (lane->sent - lane->acked < options_.window) send_due(*lane, now_ns());
     }
-  }
-  for (std::int64_t now = begin; now < end; now = now_ns()) {
-    if (options_.rate > 0) {
-      // What is due goes out in one turn; the schedule never waits for answers.
-      for (std::int64_t due;
-           (due = begin + static_cast<std::int64_t>(static_cast<double>(sent) * interval)) <= now && due < end;
-           ++sent) {
-        if (measuring_) lag_.add(now - due);
-        send_due(*lanes_[sent % lanes_.size()], due);
-      }
-    }
-    if (options_.rate > 0) {
-      wire_.turn(kPatienceNs, kEventsAtOnce);
-    } else {
-      wire_.turn(1'000'000);
-    }
+    while (now_ns() < end) wire_.turn(1'000'000);
   }
   running_ = false;
   return static_cast<double>(now_ns() - begin) / 1e9;
+}
+
+void Traffic::keep_schedule(std::int64_t begin, std::int64_t end) {
+  const double interval = 1e9 / options_.rate;
+  std::uint64_t sent = 0;
+  std::int64_t due = begin;
+  for (std::int64_t now = begin; now < end; now = now_ns()) {
+    // The schedule never waits for answers.
+    while (due <= now && due < end) {
+      if (measuring_) lag_.add(now - due);
+      send_due(*lanes_[sent % lanes_.size()], due);
+      due = begin + static_cast<std::int64_t>(static_cast<double>(++sent) * interval);
+    }
+    const std::int64_t next = std::min(std::clamp(due, now + kSlotNs, now + kUnreadNs), end);
+    while (wire_.turn(0, kEventsAtOnce) == kEventsAtOnce && now_ns() < next) {
+    }
+    sleep_until(next);
+  }
 }
 
 }  // namespace load

@@ -31,6 +31,7 @@ class Traffic : private Sink {
   void next_late(Lane& lane);
   void send_due(Lane& lane, std::int64_t due);
   double drive(double seconds);
+  void keep_schedule(std::int64_t begin, std::int64_t end);
   /// Waits for what is on its way and fails unless every message was acked and came to every receiver, once and in
   /// order.
   void settle();

@@ -21,6 +21,9 @@ namespace {
 
 constexpr std::int64_t kSecond = 1'000'000'000;
 
+// Edge-triggered: level-triggered, epoll looks at each socket once more to find that it has nothing left.
+constexpr std::uint32_t kAlways = EPOLLIN | EPOLLRDHUP | static_cast<std::uint32_t>(EPOLLET);
+
 /// 127.0.0.2 and up, so that one run may have more than 28,000 connections.
 std::uint32_t source_address(unsigned number) { return 0x7f000002u + number / 20000; }
 
@@ -45,6 +48,8 @@ void Wire::connect(Connection& c) {
   at.sin_family = AF_INET;
   at.sin_addr.s_addr = htonl(source_address(c.number));
   bind(c.fd, reinterpret_cast<sockaddr*>(&at), sizeof at);
+  // On a schedule nobody waits in epoll: what came, came when the kernel had it, not when it was read.
+  if (options_.rate > 0) setsockopt(c.fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);
   at.sin_port = htons(options_.port);
   at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(c.fd, reinterpret_cast<sockaddr*>(&at), sizeof at) != 0 && errno != EINPROGRESS)
@@ -58,7 +63,7 @@ void Wire::connect(Connection& c) {
   c.out += "\r\n";
   c.waits_for_room = true;
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLOUT;
+  event.events = kAlways | EPOLLOUT;
   event.data.ptr = &c;
   epoll_ctl(epoll_, EPOLL_CTL_ADD, c.fd, &event);
 }
@@ -69,17 +74,21 @@ void Wire::queue(Connection& c) {
   dirty_.push_back(&c);
 }
 
-void Wire::turn(std::int64_t patience_ns, int most) {
+int Wire::turn(std::int64_t patience_ns, int most) {
   flush();
   epoll_event events[kEvents];
   const timespec patience{static_cast<time_t>(patience_ns / kSecond), patience_ns % kSecond};
   const int n = epoll_pwait2(epoll_, events, std::min(most, kEvents), &patience, nullptr);
+  if (options_.rate > 0)
+    kernel_clock_ahead_ns_ = std::chrono::system_clock::now().time_since_epoch().count() - now_ns();
   for (int i = 0; i < n; ++i) {
     auto& c = *static_cast<Connection*>(events[i].data.ptr);
-    if (events[i].events & ~static_cast<std::uint32_t>(EPOLLOUT)) read_in(c);
-    if (events[i].events & EPOLLOUT) write_out(c);
+    const std::uint32_t what = events[i].events;
+    if (what & ~static_cast<std::uint32_t>(EPOLLOUT)) read_in(c, (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
+    if (what & EPOLLOUT) write_out(c);
   }
   flush();
+  return std::max(n, 0);
 }
 
 void Wire::close(Connection& c) {
@@ -109,8 +118,7 @@ void Wire::open(const std::vector<Connection*>& connections, unsigned concurrenc
   }
 }
 
-std::string Wire::exchange(Connection& c, std::string_view payload, std::string_view until) {
-  append_frame(c.out, payload);
+std::string Wire::exchange(Connection& c, std::string_view until) {
   queue(c);
   const std::int64_t deadline = now_ns() + 20 * kSecond;
   c.heard.clear();
@@ -138,7 +146,7 @@ void Wire::write_out(Connection& c) {
   if (waits == c.waits_for_room) return;
   c.waits_for_room = waits;
   epoll_event event{};
-  event.events = EPOLLIN | (waits ? static_cast<std::uint32_t>(EPOLLOUT) : 0u);
+  event.events = kAlways | (waits ? static_cast<std::uint32_t>(EPOLLOUT) : 0u);
   event.data.ptr = &c;
   epoll_ctl(epoll_, EPOLL_CTL_MOD, c.fd, &event);
 }
@@ -158,19 +166,50 @@ void Wire::lost(Connection& c, const std::string& why) {
   sink_.failed(why);
 }
 
-void Wire::read_in(Connection& c) {
-  if (c.phase == Phase::kLost) return;
-  const ssize_t n = recv(c.fd, buffer_.data(), buffer_.size(), 0);
-  if (n == 0) return lost(c, "closed by the server");
-  if (n < 0) {
-    if (errno != EAGAIN) lost(c, std::string("recv: ") + std::strerror(errno));
-    return;
+void Wire::read_in(Connection& c, bool ended) {
+  for (bool more = true; more && c.phase != Phase::kLost;) {
+    std::int64_t at = 0;
+    const ssize_t n = receive(c, at);
+    if (n == 0) return lost(c, "closed by the server");
+    if (n < 0) {
+      if (errno != EAGAIN) lost(c, std::string("recv: ") + std::strerror(errno));
+      return;
+    }
+    take(c, {buffer_.data(), static_cast<std::size_t>(n)}, at);
+    // Less than there was room for: nothing is left, and what comes later is an event of its own.
+    more = ended || static_cast<std::size_t>(n) == buffer_.size();
   }
-  const std::int64_t at = now_ns();
-  std::string_view bytes(buffer_.data(), static_cast<std::size_t>(n));
+}
+
+ssize_t Wire::receive(const Connection& c, std::int64_t& at) {
+  if (options_.rate == 0) {
+    const ssize_t n = recv(c.fd, buffer_.data(), buffer_.size(), 0);
+    at = now_ns();
+    return n;
+  }
+  iovec room{buffer_.data(), buffer_.size()};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(timespec))];
+  msghdr message{};
+  message.msg_iov = &room;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t n = recvmsg(c.fd, &message, 0);
+  const cmsghdr* header = n > 0 ? CMSG_FIRSTHDR(&message) : nullptr;
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_TIMESTAMPNS) {
+    timespec stamp{};
+    std::memcpy(&stamp, CMSG_DATA(header), sizeof stamp);
+    at = stamp.tv_sec * kSecond + stamp.tv_nsec - kernel_clock_ahead_ns_;
+  } else {
+    at = now_ns();
+  }
+  return n;
+}
+
+void Wire::take(Connection& c, std::string_view bytes, std::int64_t at) {
   std::string joined;
   if (!c.in.empty()) {
-    joined = std::move(c.in);
+    joined = std::exchange(c.in, {});
     joined.append(bytes);
     bytes = joined;
   }
@@ -193,7 +232,7 @@ void Wire::read_in(Connection& c) {
       return lost(c, "closed by the server: " + std::string(frame->payload));
     }
   }
-  c.in.assign(bytes);
+  if (!bytes.empty()) c.in.assign(bytes);
 }
 
 std::size_t Wire::take_upgrade_answer(Connection& c, std::string_view bytes) {

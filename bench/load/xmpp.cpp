@@ -23,7 +23,8 @@ std::string base64(const std::string& bytes) {
 
 class Xmpp : public Protocol {
  public:
-  explicit Xmpp(const Options& options) : password_(options.token), text_(options.bytes, 'x') {}
+  explicit Xmpp(const Options& options)
+      : password_(options.token), end_("'><body>" + std::string(options.bytes, 'x') + "</body></message>") {}
 
   std::string target(const Connection&) const override { return "/ws"; }
   std::string_view subprotocol() const override { return "xmpp"; }
@@ -56,10 +57,8 @@ class Xmpp : public Protocol {
   }
 
   void append_send(Lane& lane, std::uint64_t n) override {
-    frame_.assign("<message xmlns='jabber:client' type='chat' to='u").append(lane.address);
-    frame_.append("@localhost/bench' id='").append(std::to_string(n)).append("'><body>").append(text_);
-    frame_.append("</body></message>");
-    append_frame(lane.sender.out, frame_);
+    append_frame(lane.sender.out, {"<message xmlns='jabber:client' type='chat' to='u", lane.address,
+                                   "@localhost/bench' id='", Digits(n), end_});
     append_frame(lane.sender.out, "<r xmlns='urn:xmpp:sm:3'/>");
   }
 
@@ -78,8 +77,7 @@ class Xmpp : public Protocol {
   }
 
  private:
-  const std::string password_, text_;
-  std::string frame_;
+  const std::string password_, end_;  ///< of every message
 };
 
 }  // namespace
