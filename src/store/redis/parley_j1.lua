@@ -2,34 +2,40 @@
 -- The journal's rules, where its data is. What is kept stands in functions.hpp; what becomes of an item is what
 -- Appender::append() (sqlite/appender.cpp) decides. Ids stay strings of eight bytes, because numbers here are doubles;
 -- whatever is a number fits into 48 bits. append() runs for each message on the one core that Redis has: one HMGET,
--- decisions in tables, one XADD, one HSET. Redis' Lua hashes every byte of every string it makes, about 1.3 ns each, so
--- what is read and written for a message is kept short.
+-- decisions, one XADD, one HSET. Redis' Lua hashes every byte of every string it makes, about 1.3 ns each, so what is
+-- read and written for a message is kept short. struct.pack takes 300 ns for eight values, `..` a third of that, so
+-- what append() does not reckon with stays a string.
 
 -- While a library is loaded it sees no globals, so the first call fetches them: looking them up each time is slow.
-local byte, concat, floor, format, sub, max, min, pack, read, spread
+local byte, char, concat, floor, format, sub, max, min, pack, read, spread
+local CHARS, SIX = {}, {} -- a number as one byte; small ones as six bytes
 local function fetch_globals()
-  byte, concat, floor, format, sub = string.byte, table.concat, math.floor, string.format, string.sub
+  byte, char, concat, floor, format, sub = string.byte, string.char, table.concat, math.floor, string.format, string.sub
   max, min, pack, read, spread = math.max, math.min, struct.pack, struct.unpack, unpack
+  for i = 0, 255 do CHARS[i] = char(i) end
+  for i = 0, 511 do SIX[i] = pack('<I6', i) end
 end
 
 local FIELDS = 8 -- arguments of append() before the fields
 local ITEM = 64 -- bytes of an item in the header
-local USUAL, RARE, RARE_AT = '<HHBBI6c24', '<BBHHHI4c8c8', 36
-local ANSWER, ANSWER_SIZE = '<c24I6BI6', 37 -- a remembered answer
+local USUAL, RARE, RARE_AT = '<HHBBI6c24', '<c1c1HHHc4c8c8', 36
+local ANSWER_SIZE = 37 -- a remembered answer: c24I6BI6
 local ANSWERS, PART = 16, 4 -- how many are remembered, and how many stand in one field
-local CORE, CORE_SIZE = '<I6I6I4Bc8I6c8', 39
+local CORE_SIZE = 39
+local PARTS = '<I6I6c4c1c8xxxxxxc8' -- of a core, as append() takes it: without `touched`
 local COLD_SIZE = 48
 local SHARD = '<I6I6I6H'
-local RESULT = '<BBBBI6I4I4c8'
 local CHUNK = 2000 -- values put on Lua's stack at once; even
 
 local NO_ID = '\0\0\0\0\0\0\0\0'
 local NO_COLD = NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID .. NO_ID
 local NO_EPOCH = NO_ID .. NO_ID
+local FOUR_ZEROS = '\0\0\0\0'
 
-local UNKNOWN_CONV, CLAIMED, ID_CONFLICT, TOO_OLD, CLOSED, OUT_OF_ORDER = 5, 6, 7, 8, 9, 10 -- Code
-local NOTHING, ENTRY, REMEMBERED, DUPLICATE, MISSING = 0, 1, 2, 3, 4 -- Outcome::Kind
-local IS_CLOSED = 3 -- Status
+-- Code, Outcome::Kind and Status, each as the byte that is kept.
+local OK, UNKNOWN_CONV, CLAIMED, ID_CONFLICT, TOO_OLD, CLOSED, OUT_OF_ORDER = '\0', '\5', '\6', '\7', '\8', '\9', '\10'
+local NOTHING, ENTRY, REMEMBERED, DUPLICATE, MISSING = '\0', '\1', '\2', '\3', '\4'
+local IS_NEW, IS_CLOSED = '\0', '\3'
 local ANSWERED, NO_CONVERSATION = 64, 128 -- flags of a result beside those of an entry
 local VISITOR = 118 -- PrincipalKind
 
@@ -102,7 +108,16 @@ local function explain(x, index, id, ts, expected, other, epoch)
 end
 
 -- The field of an older part of a sender's answers, given its own field and the number of the part.
-local function part_field(field, part) return field .. part % (ANSWERS / PART) end
+local DIGITS = {[0] = '0', '1', '2', '3'}
+local function part_field(field, part) return field .. DIGITS[part % (ANSWERS / PART)] end
+
+-- What this batch is going to write to a field that it has not read, if anything.
+local function written(x, field)
+  for at = x.size - 1, 3, -2 do
+    if x.list[at] == field then return x.list[at + 1] end
+  end
+  return nil
+end
 
 -- The answer to an n that is not the sender's next: outcome, code, seq.
 local function look(x, index, field, memory, last, n, facts, is_void, c, core_field)
@@ -114,15 +129,14 @@ local function look(x, index, field, memory, last, n, facts, is_void, c, core_fi
   local part, newest = floor((n - 1) / PART), last
   if part ~= floor((last - 1) / PART) then
     local older = part_field(field, part)
-    memory, newest = x.older[older], (part + 1) * PART
-    if not memory then memory = x.call('HGET', x.state, older) end
+    memory, newest = written(x, older) or x.call('HGET', x.state, older), (part + 1) * PART
     if not memory or read('<I6', memory, #memory - 5) ~= newest then return NOTHING, TOO_OLD, 0 end
   end
   local at = #memory + 1 - ANSWER_SIZE * (newest - n + 1)
   if at < 1 then return NOTHING, TOO_OLD, 0 end
-  local hash, ts, id, seq, code = read('<c8c8c8I6B', memory, at)
+  local hash, ts, id, seq, code = read('<c8c8c8I6c1', memory, at)
   -- A void matches everything, and what was given up by a void matches any content.
-  if not is_void and hash ~= sub(facts, 1, 8) and (code ~= 0 or seq ~= 0) then return NOTHING, ID_CONFLICT, 0 end
+  if not is_void and hash ~= sub(facts, 1, 8) and (code ~= OK or seq ~= 0) then return NOTHING, ID_CONFLICT, 0 end
   local other = code == CLOSED and open_one(x, visitor_field(cold_of(x, c, core_field))) or NO_ID
   explain(x, index, id, ts, 0, other, NO_EPOCH)
   return DUPLICATE, code, seq
@@ -146,53 +160,47 @@ local function append(keys, args)
     return redis.error_reply('WRONGFORMAT a header of ' .. #header .. ' bytes')
   end
 
-  -- visitors: pointers by field; older: parts of senders' answers by field, to be written
-  local x = {call = call, state = state, visitors = {}, pointed = {}, extras = {}, older = {}, colds = {}, exists = value}
-  local colds = x.colds
-  -- Of conversations, by index. Head 0: it does not exist; -1: there is no core; -2: and an item had to wait for it.
-  local heads, publics = copy_of(value, 1, conversations), copy_of(value, 1, conversations)
-  local claims, statuses = copy_of(value, 1, conversations), copy_of(value, 1, conversations)
-  local assignees, touches = copy_of(value, 1, conversations), copy_of(value, 1, conversations)
+  local before = copy_of(value, 1, senders) -- as it was; what is decided goes into `value`
+  -- list: fields and values to be written, `size` of both together; visitors: pointers by field
+  local list = copy_of(args, FIELDS + 1, #args)
+  list[1], list[2] = 'F', pack(SHARD, tonumber(args[1]), incarnation, counter, step)
+  local x = {call = call, state = state, visitors = {}, pointed = {}, extras = {}, list = list, size = 2, colds = {},
+    exists = before}
+  local colds, absent = x.colds, {} -- absent: heads of conversations that have no core
   local numbers = copy_of(value, 1, conversations)
-  for c = 2, conversations do
-    local core = value[c]
-    if core then
-      heads[c], publics[c], claims[c], statuses[c], assignees[c], touches[c], numbers[c] = read(CORE, core)
-    else
-      heads[c], publics[c], claims[c], statuses[c], assignees[c], touches[c], numbers[c] = -1, 0, 0, 0, NO_ID, 0, NO_ID
-    end
-  end
-  local memories, lasts = copy_of(value, 1, senders), copy_of(value, 1, senders) -- of senders: answers, last n
-  for s = conversations + 1, senders do
-    local memory = value[s]
-    lasts[s] = memory and read('<I6', memory, #memory - 5) or 0
-  end
   -- Lists of new senders; opened, closed and reopened ones; what is new of those that never changes; records of opened
   -- ones.
   local joined, moved, chilled, opened
   local results, count, stored = {}, 0, false
+  local touched = pack('<I6', counter)
 
   for at = 1, #header, ITEM do
     local c, s, flags, traits, n, facts = read(USUAL, header, at)
     -- flags: 1 status, 2 assignee, 4 claim, 8 text, 16 internal
     -- traits: 1 record, 2 void, 4 opening, 8 if_claim, 16 uncounted, 32 absent is new
-    local code, outcome, seq, skip, marks = 0, NOTHING, 0, 0, 0
-    local head = heads[c]
-    if head == -1 and (traits % 8 >= 4 or traits >= 32) then
-      head = 0
-      heads[c] = 0
+    local code, outcome, seq, skip, marks = OK, NOTHING, 0, FOUR_ZEROS, 0
+    local core, memory = value[c], value[s]
+    -- Head 0: the conversation does not exist; -1: there is no core; -2: and an item had to wait for it.
+    local head, public, claim, status, assignee, number
+    if core then
+      head, public, claim, status, assignee, number = read(PARTS, core)
+    else
+      head, public, claim, status, assignee, number = absent[c] or -1, 0, FOUR_ZEROS, IS_NEW, NO_ID, NO_ID
+      if head == -1 then
+        head = (traits % 8 >= 4 or traits >= 32) and 0 or -2
+        absent[c] = head
+      end
     end
 
     local open = true -- no answer yet
     if head < 0 then
-      heads[c] = -2
       outcome = MISSING
       open = false
     elseif n ~= 0 then
-      local last = lasts[s]
+      local last = memory and read('<I6', memory, #memory - 5) or 0
       if n ~= last + 1 then
         outcome, code, seq =
-          look(x, count, args[FIELDS + s], memories[s], last, n, facts, traits % 4 >= 2, c, args[FIELDS + c])
+          look(x, count, args[FIELDS + s], memory, last, n, facts, traits % 4 >= 2, c, args[FIELDS + c])
         open = false
       end
     elseif traits % 32 < 16 then
@@ -201,10 +209,10 @@ local function append(keys, args)
     end
 
     if open then
-      local refusal, new_status, place, opening, visitor, if_claim, assignee, tenant
-      local entry = true
-      if traits ~= 0 or flags % 8 ~= 0 or head == 0 then
-        refusal, new_status, place, opening, visitor, if_claim, assignee, tenant = read(RARE, header, at + RARE_AT)
+      local refusal, new_status, place, opening, visitor, if_claim, new_assignee, tenant
+      local entry, plain = true, traits % 32 == 0 and flags % 8 == 0 and head ~= 0
+      if not plain then
+        refusal, new_status, place, opening, visitor, if_claim, new_assignee, tenant = read(RARE, header, at + RARE_AT)
         if traits % 2 == 1 then
           if head == 0 and (s == 0 or byte(args[FIELDS + s], 10) ~= VISITOR) then
             code = UNKNOWN_CONV
@@ -224,10 +232,10 @@ local function append(keys, args)
             other = open_one(x, field)
             if other then open = false end -- nothing is remembered: n is as free as before
           end
-          if open and traits % 16 >= 8 and if_claim ~= claims[c] then
+          if open and traits % 16 >= 8 and if_claim ~= claim then
             code = CLAIMED
             entry = false
-          elseif head > 0 and statuses[c] == IS_CLOSED and flags % 2 == 1 and new_status ~= IS_CLOSED then
+          elseif head > 0 and status == IS_CLOSED and flags % 2 == 1 and new_status ~= IS_CLOSED then
             other = open_one(x, visitor_field(cold_of(x, c, args[FIELDS + c])))
             if other then entry = false end
           end
@@ -243,28 +251,24 @@ local function append(keys, args)
       elseif entry then
         outcome = ENTRY
         seq = head + 1
-        heads[c] = seq
         marks = flags % 16
         if flags < 16 then
-          skip = head - publics[c]
-          publics[c] = seq
+          if head ~= public then skip = pack('<I4', head - public) end
+          public = seq
         end
-        if flags % 8 ~= 0 or head == 0 then
-          local status = statuses[c]
+        if not plain then
           if head == 0 then
             local record = sub(openings, opening * 48 - 47, opening * 48)
             opened = (opened or '') .. record
             colds[c] = tenant .. sub(facts, 9, 16) .. sub(record, 9, 24) .. sub(record, 33)
             chilled = chilled or {}
             chilled[c] = true
-            numbers[c] = sub(record, 25, 32)
-            if flags % 2 == 0 then new_status = 0 end
-            statuses[c] = new_status
-            point(x, args[FIELDS + visitor], sub(args[FIELDS + c], 2) .. (new_status == IS_CLOSED and 'c' or 'o'))
+            number = sub(record, 25, 32)
+            status = flags % 2 == 0 and IS_NEW or new_status
+            point(x, args[FIELDS + visitor], sub(args[FIELDS + c], 2) .. (status == IS_CLOSED and 'c' or 'o'))
             moved = moved or {}
             moved[c] = place
           elseif flags % 2 == 1 then
-            statuses[c] = new_status
             if status == IS_CLOSED or new_status == IS_CLOSED then
               local field, conv = visitor_field(cold_of(x, c, args[FIELDS + c])), sub(args[FIELDS + c], 2)
               local other = open_one(x, field)
@@ -272,15 +276,17 @@ local function append(keys, args)
               moved = moved or {}
               moved[c] = place
             end
+            status = new_status
           end
-          if flags % 4 >= 2 then assignees[c] = assignee end
-          if flags % 8 >= 4 then claims[c] = claims[c] + 1 end
+          if flags % 4 >= 2 then assignee = new_assignee end
+          if flags % 8 >= 4 then claim = pack('<I4', read('<I4', claim) + 1) end
         end
+        head = seq
       elseif n == 0 then
         marks = ANSWERED -- the home's own items without a number have no identity to remember
       else
         outcome = REMEMBERED
-        if head == 0 and not value[c] and not colds[c] then
+        if head == 0 and not before[c] and not colds[c] then
           colds[c] = tenant .. sub(NO_COLD, 9)
           chilled = chilled or {}
           chilled[c] = true
@@ -291,57 +297,53 @@ local function append(keys, args)
 
       if outcome ~= NOTHING then
         stored = true
-        touches[c] = counter
+        value[c] = (SIX[head] or pack('<I6', head)) .. (SIX[public] or pack('<I6', public)) .. claim .. status ..
+          assignee .. touched .. number
         if n ~= 0 then
-          local memory, answer = memories[s], pack(ANSWER, facts, seq, code, n)
           if not memory then
             joined = joined or {}
             joined[c] = (joined[c] or '') .. sub(args[FIELDS + s], 10)
-            memories[s] = answer
+            memory = ''
           elseif n % PART == 1 then
-            x.older[part_field(args[FIELDS + s], (n - 1) / PART - 1)] = memory
-            memories[s] = answer
-          else
-            memories[s] = memory .. answer
+            local size = x.size
+            list[size + 1] = part_field(args[FIELDS + s], (n - 1) / PART - 1)
+            list[size + 2] = memory
+            x.size = size + 2
+            memory = ''
           end
-          lasts[s] = n
+          value[s] = memory .. facts .. (SIX[seq] or pack('<I6', seq)) .. code .. (SIX[n] or pack('<I6', n))
         end
       end
     end
 
-    if heads[c] < 1 then
+    if head < 1 then
       marks = marks + NO_CONVERSATION
     elseif traits % 8 >= 4 then
       explain(x, count, NO_ID, NO_ID, 0, NO_ID, sub(cold_of(x, c, args[FIELDS + c]), 33))
     end
+    numbers[c] = number
     count = count + 1
-    results[count] = pack(RESULT, code, marks, statuses[c], outcome, seq, skip, claims[c], assignees[c])
+    results[count] = code .. CHARS[marks] .. status .. outcome .. (SIX[seq] or pack('<I6', seq)) .. skip .. claim ..
+      assignee
   end
 
   local answer = {0, concat(results), concat(x.extras), concat(numbers, '', 2, conversations)}
   if not stored then return answer end
 
-  local list, size = copy_of(args, FIELDS + 1, #args), 2
-  list[1], list[2] = 'F', pack(SHARD, tonumber(args[1]), incarnation, counter, step)
-  for c = 2, conversations do
-    if touches[c] == counter then
-      list[size + 1] = args[FIELDS + c]
+  local size = x.size
+  for i = 2, senders do
+    local new = value[i]
+    if new ~= before[i] then
+      list[size + 1] = args[FIELDS + i]
       size = size + 2
-      list[size] = pack(CORE, heads[c], publics[c], claims[c], statuses[c], assignees[c], counter, numbers[c])
-    end
-  end
-  for s = conversations + 1, senders do
-    if memories[s] ~= value[s] then
-      list[size + 1] = args[FIELDS + s]
-      size = size + 2
-      list[size] = memories[s]
+      list[size] = new
     end
   end
   if joined then
     for c, new in pairs(joined) do
       local field = 'l' .. sub(args[FIELDS + c], 2)
       list[size + 1] = field
-      list[size + 2] = (value[c] and call('HGET', state, field) or '') .. new
+      list[size + 2] = (before[c] and call('HGET', state, field) or '') .. new
       size = size + 2
     end
   end
@@ -351,11 +353,6 @@ local function append(keys, args)
       list[size + 2] = colds[c]
       size = size + 2
     end
-  end
-  for field, memory in pairs(x.older) do
-    list[size + 1] = field
-    list[size + 2] = memory
-    size = size + 2
   end
   for field in pairs(x.pointed) do
     list[size + 1] = field
@@ -374,12 +371,13 @@ local function append(keys, args)
   if moved then
     for c, place in pairs(moved) do
       local conv = sub(args[FIELDS + c], 2)
-      if heads[c] == 0 or statuses[c] == IS_CLOSED then
+      local head, _, _, status = read(PARTS, value[c])
+      if head == 0 or status == IS_CLOSED then
         call('ZADD', keys[3], args[3], conv)
-        if value[c] and place > 0 then call('SREM', keys[place], conv) end
+        if before[c] and place > 0 then call('SREM', keys[place], conv) end
       else
         call('SADD', keys[place], conv)
-        if value[c] then call('ZREM', keys[3], conv) end
+        if before[c] then call('ZREM', keys[3], conv) end
       end
     end
   end
@@ -490,7 +488,7 @@ local function restore(keys, args)
     core = sub(core, 1, CORE_SIZE)
     local found = call('HMGET', state, 'm' .. conv, 'l' .. conv)
     local joined, list = '', {}
-    local head, _, _, status = read(CORE, core)
+    local head, _, _, status = read(PARTS, core)
     local renew = not found[1] or read('<I6', found[1]) < head
     for i = at, at + 2 * senders - 1, 2 do
       local field, memory = 's' .. conv .. args[i], args[i + 1]
@@ -551,7 +549,7 @@ local function evict(keys, args)
     if not core then
       call('ZREM', keys[2], conv)
     else
-      local head, _, _, status, _, touched = read(CORE, core)
+      local head, _, _, status, _, touched = read('<I6I6c4c1c8I6', core)
       if head > 0 and status ~= IS_CLOSED then
         call('ZREM', keys[2], conv)
       elseif touched <= archived then
