@@ -57,13 +57,14 @@ Machine: {about['cpu']}, {about['cores']} cores, {about['memory_gb']} GB, {about
 
 The measured server has core {machine.SERVER_CORE} (with Parley's reactor and SQLite writer); load generator, Redis, PostgreSQL and Parley's flusher have core {machine.OTHER_CORE}, the same for everybody; all on loopback, Redis by Unix
 sockets, texts of 300 bytes, no TLS. Saturation: 2,000 visitors, each sends its next message when the last one was acknowledged. At a fixed rate latency counts from the time a message was due (open loop), so a stall of the server
-shows in full; the generator then runs with real-time priority, since it shares its core with the stores, and a run in which it was more than 1 ms late all the same at p99 is invalid. Each run ends with a check that every message was acknowledged and came to every receiver, once and in order. "others' cores" is what
+shows in full, until the kernel has the answer for the client. What is due within 200 µs goes out together, and the generator sleeps in between, to leave core 1 to the stores: that lateness is the schedule lag, and part of the latency, for everybody. The generator then runs with real-time priority, since it shares its core with the stores, and a run in which it was more than 1 ms late all the same at p99 is invalid. Each run ends with a check that every message was acknowledged and came to every receiver, once and in order. "others' cores" is what
 other processes took of the machine meanwhile (1.0 = one core): the nearer to 0, the better the figures. "reactor" is the threads that carry messages; of other servers it is the whole process.
+"held back by" and "full" say what was busy for {tables.CORE_FULL:.0%} or more: the server on core 0, core 1 with generator and stores, or both; "generator" if that alone took {tables.GENERATOR_FULL:.0%} of core 1, and "other processes" if those took more than {tables.OTHERS_MAX:.0%} of one. What is in bold held back more than the server.
 
 {servers}
 
 ## Targets
-{targets.disturbed(figures)}
+{targets.disturbed(figures)}{targets.held_back(figures)}
 {targets.as_table(judged)}
 Stripped program: {about['stripped_mb']:.1f} MB.
 

@@ -1,4 +1,5 @@
 """From results to Markdown tables and plots, a function for each scenario."""
+import re
 import statistics
 from typing import Any, Dict, List, Sequence, Tuple
 
@@ -6,6 +7,7 @@ from . import plots
 from .plan import Result, Results
 from .scenarios import median, pick
 from .servers import ALL
+from .verdict import OTHERS_MAX
 
 Plots = Dict[str, str]  # file name → SVG
 _servers = {name: make() for name, make in ALL.items()}
@@ -24,7 +26,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def server_of(case: str) -> str:
-    return case.split(" at ")[0]
+    return re.split(" at |, ", case)[0]
 
 
 def server_us(result: Result) -> float:
@@ -55,9 +57,10 @@ def others_busy(result: Result) -> float:
 
 
 def ratio_to_floor(results: Results, case: str, figure, floor_case: str = "floor") -> str:
-    if case == floor_case or floor_case not in results:
-        return "1" if case == floor_case else "–"
-    return f"{statistics.median(figure(r) for r in results[case]) / statistics.median(figure(r) for r in results[floor_case]):.2f}"
+    if case == floor_case:
+        return "1"
+    floor = statistics.median(figure(r) for r in results[floor_case]) if floor_case in results else 0
+    return f"{statistics.median(figure(r) for r in results[case]) / floor:.2f}" if floor else "–"
 
 
 def _busy(results: Sequence[Result]) -> List[str]:
@@ -69,6 +72,21 @@ def _busy(results: Sequence[Result]) -> List[str]:
     ]
 
 
+GENERATOR_FULL, CORE_FULL = 0.85, 0.9
+
+
+def held_back_by(runs: Sequence[Result]) -> str:
+    """What was full, in bold if that is not the server. At a fixed rate nothing has to be full."""
+    if statistics.median(others_busy(r) for r in runs) > OTHERS_MAX:
+        return "**other processes**"
+    server, other = (median(runs, "cores_busy", core) >= CORE_FULL for core in ("0", "1"))
+    if median(runs, "generator_busy") >= GENERATOR_FULL:
+        return "**generator**"
+    if other:
+        return "**both cores**" if server else "**core 1**"
+    return "server" if server else "–" if median(runs, "rate_asked") else "nothing"
+
+
 def _bars(results: Results, title: str, unit: str, figure) -> str:
     rows = []
     for case, runs in results.items():
@@ -78,25 +96,31 @@ def _bars(results: Results, title: str, unit: str, figure) -> str:
 
 
 def relay(results: Results, name: str = "relay") -> Tuple[str, Plots]:
+    """The same server with another number of visitors is a case of its own, "SERVER, …", and compared with the floor's of that number. The plots show the first."""
     rows = []
-    for case, runs in results.items():
+    for case, runs in sorted(results.items(), key=lambda item: server_of(item[0]) != item[0]):
+        server = server_of(case)
+        floor = "floor" + case.removeprefix(server)
         rows.append(
             [
-                case,
-                _servers[case].stored,
+                server,
+                f"{median(runs, 'pairs'):,.0f} × {median(runs, 'window'):.0f}",
+                _servers[server].stored,
                 cell(pick(runs, "acked_per_s")),
-                ratio_to_floor(results, case, lambda r: r["acked_per_s"]),
+                ratio_to_floor(results, case, lambda r: r["acked_per_s"], floor),
                 cell([reactor_us(r) for r in runs], 1),
-                ratio_to_floor(results, case, reactor_us),
+                ratio_to_floor(results, case, reactor_us, floor),
                 cell([main_us(r) for r in runs], 1),
                 cell([server_us(r) for r in runs], 1),
                 *_busy(runs),
+                held_back_by(runs),
             ]
         )
-    head = ["server", "stored before the ack", "messages/s", "× floor", "CPU µs/msg, reactor", "× floor", "CPU µs/msg, process", "with its stores", "core 0", "core 1", "generator", "others' cores"]
+    head = ["server", "visitors × unanswered", "stored before the ack", "messages/s", "× floor", "CPU µs/msg, reactor", "× floor", "CPU µs/msg, process", "with its stores", "core 0", "core 1", "generator", "others' cores", "held back by"]
+    first = {case: runs for case, runs in results.items() if server_of(case) == case}
     drawn = {
-        f"{name}-messages.svg": _bars(results, "Messages per second at saturation", "/s", lambda r: r["acked_per_s"]),
-        f"{name}-cpu.svg": _bars(results, "CPU of the server process per message", "µs", main_us),
+        f"{name}-messages.svg": _bars(first, "Messages per second at saturation", "/s", lambda r: r["acked_per_s"]),
+        f"{name}-cpu.svg": _bars(first, "CPU of the server process per message", "µs", main_us),
     }
     return table(head, rows), drawn
 
@@ -114,13 +138,14 @@ def latency(results: Results) -> Tuple[str, Plots]:
         kept = got > 0.98 * asked
         valid = all(pick(runs, "valid"))
         remark = "" if kept and valid else "cannot keep up" if not kept else f"invalid: generator late, {median(runs, 'schedule_lag_us', 'p99'):,.0f} µs at p99"
+        full = held_back_by(runs)
         quantiles = [cell(pick(runs, kind, q)) for kind in ("ack_us", "delivery_us") for q in ("p50", "p99", "p999")]
-        rows.append([f"{asked:,.0f}", server_of(case), f"{got:,.0f}", *quantiles, cell([main_us(r) for r in runs], 1), f"{median(runs, 'schedule_lag_us', 'p99'):,.0f}", *_busy(runs), remark])
+        rows.append([f"{asked:,.0f}", server_of(case), f"{got:,.0f}", *quantiles, cell([main_us(r) for r in runs], 1), f"{median(runs, 'schedule_lag_us', 'p99'):,.0f}", *_busy(runs), full, remark])
         if kept:
             by_rate.setdefault(f"{asked:.0f}", []).append((server_of(case), median(runs, "delivery_us", "p50"), median(runs, "delivery_us", "p99")))
     for rate, spans in by_rate.items():
         drawn[f"latency-{rate}.svg"] = plots.spans(f"Delivery at {int(rate):,} messages/s, p50 to p99", spans, "µs")
-    head = ["rate", "server", "messages/s", "ack p50 µs", "p99", "p99.9", "delivery p50 µs", "p99", "p99.9", "CPU µs/msg, process", "schedule lag p99 µs", "core 0", "core 1", "generator", "others' cores", ""]
+    head = ["rate", "server", "messages/s", "ack p50 µs", "p99", "p99.9", "delivery p50 µs", "p99", "p99.9", "CPU µs/msg, process", "schedule lag p99 µs", "core 0", "core 1", "generator", "others' cores", "full", ""]
     return table(head, rows), drawn
 
 
@@ -129,8 +154,8 @@ def shares(results: Results) -> Tuple[str, Plots]:
     for case, runs in results.items():
         quantiles = [cell(pick(runs, kind, q)) for kind in ("ack_us", "delivery_us") for q in ("p50", "p99")]
         cpu = [cell([reactor_us(r) for r in runs], 1), cell([main_us(r) for r in runs], 1), *(cell([store_us(r, name) for r in runs], 1) for name in ("redis", "postgres"))]
-        rows.append([case, cell(pick(runs, "acked_per_s")), *quantiles, *cpu, f"{statistics.median(others_busy(r) for r in runs):.2f}", "yes" if all(pick(runs, "valid")) else "no"])
-    head = ["store", "messages/s", "ack p50 µs", "p99", "delivery p50 µs", "p99", "CPU µs/msg, reactor", "daemon", "Redis", "PostgreSQL", "others' cores", "valid"]
+        rows.append([case, cell(pick(runs, "acked_per_s")), *quantiles, *cpu, *_busy(runs), held_back_by(runs), "yes" if all(pick(runs, "valid")) else "no"])
+    head = ["store", "messages/s", "ack p50 µs", "p99", "delivery p50 µs", "p99", "CPU µs/msg, reactor", "daemon", "Redis", "PostgreSQL", "core 0", "core 1", "generator", "others' cores", "full", "valid"]
     return table(head, rows), {}
 
 
@@ -162,10 +187,12 @@ def sustained(results: Results) -> Tuple[str, Plots]:
                 cell(pick(runs, "ack_us", "p99")),
                 cell([reactor_us(r) for r in runs], 1),
                 cell([server_us(r) for r in runs], 1),
+                *_busy(runs),
+                held_back_by(runs),
                 "yes" if all(pick(runs, "valid")) else "no",
             ]
         )
-    head = ["load", "messages/s", "flush lag max s", "backlog max", "memory MB, second half", "ack p50 µs", "p99", "CPU µs/msg, reactor", "with its stores", "valid"]
+    head = ["load", "messages/s", "flush lag max s", "backlog max", "memory MB, second half", "ack p50 µs", "p99", "CPU µs/msg, reactor", "with its stores", "core 0", "core 1", "generator", "others' cores", "full", "valid"]
     lag = {case: [(s["s"], s["flush_lag_s"]) for s in runs[0]["samples"]] for case, runs in results.items()}
     return table(head, rows), {"sustained-lag.svg": plots.lines("Age of the oldest message not in PostgreSQL", lag, "s", mark=5)}
 
@@ -183,9 +210,10 @@ def per_delivery(results: Results, name: str, title: str) -> Tuple[str, Plots]:
                 cell(pick(runs, "delivery_us", "p50")),
                 cell(pick(runs, "delivery_us", "p99")),
                 *_busy(runs),
+                held_back_by(runs),
             ]
         )
-    head = ["server", "deliveries/s", "CPU µs each, reactor", "× floor", "with its stores", "delivery p50 µs", "p99", "core 0", "core 1", "generator", "others' cores"]
+    head = ["server", "deliveries/s", "CPU µs each, reactor", "× floor", "with its stores", "delivery p50 µs", "p99", "core 0", "core 1", "generator", "others' cores", "full"]
     return table(head, rows), {f"{name}-cpu.svg": _bars(results, title, "µs", reactor_us)}
 
 
@@ -209,9 +237,10 @@ def sessions(results: Results) -> Tuple[str, Plots]:
                 cell(pick(runs, "handshakes_per_s")),
                 cell([main_us(r) for r in runs], 1),
                 *_busy(runs),
+                held_back_by(runs),
             ]
         )
-    head = ["server", "sessions", "memory B/session", "kernel B, both ends", "handshakes/s", "CPU µs/handshake", "core 0", "core 1", "generator", "others' cores"]
+    head = ["server", "sessions", "memory B/session", "kernel B, both ends", "handshakes/s", "CPU µs/handshake", "core 0", "core 1", "generator", "others' cores", "held back by"]
     drawn = {
         "sessions-memory.svg": _bars(results, "Memory of the server process per idle session", "B", lambda r: max(0, r["rss_bytes_per_session"])),
         "handshakes.svg": _bars(results, "Handshakes per second on one core", "/s", lambda r: r["handshakes_per_s"]),
@@ -223,8 +252,8 @@ def conversations(results: Results) -> Tuple[str, Plots]:
     rows = []
     for case, runs in results.items():
         whole = [cell(pick(runs, "acked_per_s")), cell(pick(runs, "ack_us", "p50")), cell(pick(runs, "ack_us", "p99"))]
-        rows.append([case, *whole, cell([reactor_us(r) for r in runs], 1), cell([server_us(r) for r in runs], 1), *_busy(runs)])
-    head = ["server", "conversations/s", "whole conversation p50 µs", "p99", "CPU µs each, reactor", "with its stores", "core 0", "core 1", "generator", "others' cores"]
+        rows.append([case, *whole, cell([reactor_us(r) for r in runs], 1), cell([server_us(r) for r in runs], 1), *_busy(runs), held_back_by(runs)])
+    head = ["server", "conversations/s", "whole conversation p50 µs", "p99", "CPU µs each, reactor", "with its stores", "core 0", "core 1", "generator", "others' cores", "held back by"]
     return table(head, rows), {}
 
 

@@ -4,7 +4,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from .plan import Results
 from .scenarios import median, pick
-from .tables import others_busy, reactor_us, table
+from .tables import held_back_by, others_busy, reactor_us, table
 
 Judged = Tuple[str, str, str, Optional[bool]]  # what, target, measured, met; None: cannot be said
 
@@ -138,6 +138,15 @@ def disturbed(all_results: Dict[str, Results]) -> str:
         shares[name] = max((statistics.median(others_busy(r) for r in runs) for runs in results.values() if "cores_busy" in runs[0]), default=0)
     named = [f"{name} ({share:.1f})" for name, share in shares.items() if share > 0.2]
     return "**Other processes took part of the machine while these were measured** (cores, in the worst case): " + ", ".join(named) + ". Take their figures with care.\n" if named else ""
+
+
+def held_back(all_results: Dict[str, Results]) -> str:
+    """A sentence about saturated runs in which core 1 was a limit; empty if there are none. What other processes did, disturbed() says."""
+    named = []
+    for name in ("relay", "bursts", "echo", "conversations"):
+        cases = [f"{case} ({what.strip('*')})" for case, runs in all_results.get(name, {}).items() if (what := held_back_by(runs)) in ("**generator**", "**core 1**", "**both cores**")]
+        named += [f"{name}: {', '.join(cases)}"] if cases else []
+    return "**Held back by core 1, by generator and stores, and not by the server alone**: " + "; ".join(named) + ". The server itself may be able to do more; a ratio to such a floor is an upper bound.\n" if named else ""
 
 
 def judge(all_results: Dict[str, Results], fsync: float) -> List[Judged]:
