@@ -42,10 +42,12 @@ standard_folders() {
   chmod 700 "$data/redis" "$data/postgres"
 }
 
+# Its settings are those of docs/runbooks/standard-mode.md, which says why; tests and benchmarks have the same ones (tests/support/parley_test/servers.py).
 start_redis() {
   redis_started=$SECONDS
   (as_user redis setsid redis-server --port 0 --unixsocket "$data/redis/redis.sock" --unixsocketperm 700 --dir "$data/redis" --pidfile "$data/redis/redis.pid" \
-    --save '' --appendonly yes --appendfsync always --aof-load-truncated yes --maxmemory-policy noeviction) </dev/null >>"$data/redis/redis.log" 2>&1 &
+    --save '' --appendonly yes --appendfsync always --aof-load-truncated yes --auto-aof-rewrite-min-size 512mb \
+    --rdbcompression no --latency-tracking no --maxmemory-policy noeviction) </dev/null >>"$data/redis/redis.log" 2>&1 &
   redis_pid=$!
 }
 

@@ -218,7 +218,7 @@ def _state(pid: int) -> str:
 
 
 class Redis(Server):
-    """`options` are lines of redis.conf; they stay as they are over restarts, and a test may change them in between."""
+    """With the settings of docs/runbooks/standard-mode.md. `options` are lines of redis.conf; they stay as they are over restarts, and a test may change them in between."""
 
     def __init__(self, appendfsync: str = "always", options: Optional[Dict[str, str]] = None, env: Optional[Dict[str, str]] = None) -> None:
         super().__init__("redis", env)
@@ -230,6 +230,9 @@ class Redis(Server):
             "appendonly": "yes",
             "appendfsync": appendfsync,
             "aof-load-truncated": "yes",
+            "auto-aof-rewrite-min-size": "512mb",
+            "rdbcompression": "no",
+            "latency-tracking": "no",
             "maxmemory-policy": "noeviction",
             **(options or {}),
         }
