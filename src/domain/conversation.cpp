@@ -1,5 +1,10 @@
 #include "parley/domain/conversation.hpp"
 
+#include <algorithm>
+
+#include <algorithm>
+#include <cstring>
+
 namespace parley::domain {
 namespace {
 
@@ -115,19 +120,13 @@ std::size_t line_break_bytes(std::string_view text) {
   return 0;
 }
 
-/// Bytes of ASCII other than line breaks at the start of `text`: most of most texts.
-std::size_t plain_bytes(std::string_view text) {
-  std::size_t bytes = 0;
-  while (bytes < text.size() && static_cast<signed char>(text[bytes]) >= ' ') ++bytes;
-  return bytes;
+/// Bytes of the code point that begins with `lead`.
+constexpr std::size_t point_bytes(unsigned char lead) {
+  return lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
 }
 
-/// Bytes of the code point at the start of `text`.
-std::size_t point_bytes(std::string_view text) {
-  std::size_t bytes = 1;
-  while (bytes < text.size() && (static_cast<unsigned char>(text[bytes]) & 0xC0) == 0x80) ++bytes;
-  return bytes;
-}
+/// May a line break begin with it?
+constexpr bool is_break_lead(unsigned char lead) { return lead < ' ' || lead == 0xc2 || lead == 0xe2; }
 
 }  // namespace
 
@@ -176,27 +175,24 @@ Audience audience_of(EntryType type, Audience target) noexcept {
 
 std::string preview_of(std::string_view text, std::size_t points) {
   std::string out;
-  std::size_t count = 0;
-  std::size_t last_point_at = 0;  // where the last code point begins that would still fit
-  while (!text.empty()) {
-    if (count == points) {
-      out.resize(last_point_at);
-      if (points > 0) out += "…";
-      break;
+  out.reserve(std::min(text.size(), 3 * points + 3));
+  std::size_t at = 0, run = 0;    // text[run, at) is taken over as it is
+  std::size_t last_point_at = 0;  // where the last code point begins in `out`
+  for (std::size_t count = 0; at < text.size() && count < points; ++count) {
+    last_point_at = out.size() + (at - run);
+    const auto lead = static_cast<unsigned char>(text[at]);
+    if (const std::size_t line_break = is_break_lead(lead) ? line_break_bytes(text.substr(at)) : 0; line_break != 0) {
+      out += text.substr(run, at - run);
+      out += ' ';
+      run = at += line_break;
+    } else {
+      at = std::min(at + point_bytes(lead), text.size());
     }
-    if (const std::size_t plain = plain_bytes(text.substr(0, points - count)); plain > 0) {
-      out += text.substr(0, plain);
-      last_point_at = out.size() - 1;
-      text.remove_prefix(plain);
-      count += plain;
-      continue;
-    }
-    last_point_at = out.size();
-    const std::size_t line_break = line_break_bytes(text);
-    const std::size_t bytes = line_break != 0 ? line_break : point_bytes(text);
-    out += line_break != 0 ? std::string_view(" ") : text.substr(0, bytes);
-    text.remove_prefix(bytes);
-    ++count;
+  }
+  out += text.substr(run, at - run);
+  if (at < text.size()) {
+    out.resize(last_point_at);
+    if (points > 0) out += "…";
   }
   return out;
 }

@@ -189,6 +189,12 @@ TEST(PreviewOf, CutsAtCodePointsAndNeverExceedsTheLimit) {
   EXPECT_EQ(preview_of("ab", 1), "…");
   EXPECT_EQ(preview_of("ab", 0), "");
   EXPECT_EQ(preview_of("a\r\n", 2), "a ");
+  EXPECT_EQ(preview_of("12345678\u4f60\n", 10), "12345678\u4f60 ")
+      << "the line break is in the second word of eight bytes";
+  EXPECT_EQ(preview_of("ab\ncd", 4), "ab …");
+  EXPECT_EQ(preview_of("ab\r\ncd", 3), "ab…") << "the line break itself makes room";
+  EXPECT_EQ(preview_of("\u00c2\u00e2 \u2026\n\u2028", 6), "\u00c2\u00e2 \u2026  ");
+  EXPECT_EQ(preview_of("a\tb"), "a\tb");
   const std::string cut = preview_of(std::string(4000, 'x'));
   EXPECT_EQ(code_points(cut), 120u);
   EXPECT_TRUE(is_utf8(cut));
