@@ -124,8 +124,9 @@ class Backlog {
     }
     redis::Writer writer;
     writer.fence = 1;
-    const redis::AppendCommand command = redis::encode_append(keys_, writer, batch, notes);
-    const auto reply = redis::decode_append(command, batch, client_.call(command.command));
+    const std::vector<const Append*> items = redis::item_list(batch);
+    const redis::AppendCommand command = redis::encode_append(keys_, writer, items, notes);
+    const auto reply = redis::decode_append(command, items, client_.call(command.command));
     if (!reply || reply->counter == 0) {
       fail("append", reply ? "nothing was stored" : reply.error().detail);
     }

@@ -118,9 +118,10 @@ void check_append(fuzz::Input& input, Source& source) {
     items[i].n = i + 1;
     items[i].principal = Principal::visitor(VisitorId{3});
   }
-  const AppendCommand command = encode_append(Keys("p", 0), Writer(), items, {});
+  const std::vector<const Append*> list = item_list(items);
+  const AppendCommand command = encode_append(Keys("p", 0), Writer(), list, {});
   const Reply counter = source.number(), results = source.string(), extras = source.string(), numbers = source.string();
-  const auto decoded = decode_append(command, items, Source::array({counter, results, extras, numbers}));
+  const auto decoded = decode_append(command, list, Source::array({counter, results, extras, numbers}));
   if (!decoded) return;
   fuzz::require(decoded->outcomes.size() == items.size(), "one outcome for each item");
   for (std::size_t i = 0; i < items.size(); ++i) {

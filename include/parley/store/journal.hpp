@@ -61,6 +61,10 @@ struct Appended {
   std::uint64_t seq = 0;
   std::uint64_t skip = 0;  ///< public entries: internal ones right before
   std::uint64_t pos = 0;   ///< journal position
+  /// Entries that are no `dup`: the highest seq of the conversation that was known to be archived when the journal
+  /// decided; may be low, never high. What on_stable() told between that and the answer's delivery is not in it. A
+  /// store that archives with the append itself says `seq`.
+  std::uint64_t stable = 0;
   std::int64_t ts_ns = 0;
   MessageId id;
   std::uint64_t expected = 0;  ///< kOutOfOrder

@@ -61,6 +61,13 @@ struct BlockingClient::Impl {
       fail_as_hiredis_says(answer_time);
   }
 
+  void append(const WireCommand& command) {
+    for (const std::string& piece : command.pieces) {
+      if (redisAppendFormattedCommand(context.get(), piece.data(), piece.size()) != REDIS_OK)
+        fail_as_hiredis_says(answer_time);
+    }
+  }
+
   Reply take() {
     void* found = nullptr;
     if (redisGetReply(context.get(), &found) != REDIS_OK || !found) fail_as_hiredis_says(answer_time);
@@ -99,6 +106,12 @@ BlockingClient::BlockingClient(BlockingClient&&) noexcept = default;
 BlockingClient& BlockingClient::operator=(BlockingClient&&) noexcept = default;
 
 Reply BlockingClient::call(const Command& command) {
+  impl_->connect();
+  impl_->append(command);
+  return impl_->take();
+}
+
+Reply BlockingClient::call(const WireCommand& command) {
   impl_->connect();
   impl_->append(command);
   return impl_->take();

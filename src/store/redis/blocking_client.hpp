@@ -26,6 +26,7 @@ class BlockingClient {
 
   /// Throws ConnectionError. An error reply is a value.
   Reply call(const Command& command);
+  Reply call(const WireCommand& command);
   /// The replies stand in the order of the commands. All are sent even if some are answered with an error.
   std::vector<Reply> pipeline(const std::vector<Command>& commands);
   void disconnect();

@@ -11,6 +11,7 @@
 #include <deque>
 #include <optional>
 #include <system_error>
+#include <variant>
 
 #include "parley/base/bytes.hpp"
 #include "redis/append_file.hpp"
@@ -53,8 +54,9 @@ std::string in_ms(Milliseconds time) { return std::to_string(time.count()) + " m
 struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
   enum class Phase { kDown, kConnecting, kSigningIn, kGuarding, kReady, kClosed };
 
+  using AnyCommand = std::variant<Command, WireCommand>;
   struct Waiting {
-    Command command;
+    AnyCommand command;
     Done done;  // empty: nobody wants the answer (a probe, or the deadline has passed)
     Clock::time_point deadline;
     std::size_t size;            // on the wire
@@ -253,8 +255,8 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
 
   // --- writing ----------------------------------------------------------------------------------------------------
 
-  bool send(Command command, OnLoss on_loss, Done done, Milliseconds deadline) {
-    const std::size_t size = encoded_size(command);
+  bool send(AnyCommand command, OnLoss on_loss, Done done, Milliseconds deadline) {
+    const std::size_t size = std::visit([](const auto& any) { return encoded_size(any); }, command);
     if (phase == Phase::kClosed || waiting_bytes.get() + size > options.queue_bytes_max) return false;
     const bool timed = on_loss == OnLoss::kFail && deadline > Milliseconds(0);
     const auto until = timed ? Clock::now() + deadline : kNever;
@@ -284,7 +286,7 @@ struct Client::Impl : WheelTimer, std::enable_shared_from_this<Client::Impl> {
     std::size_t count = sent;
     for (; count < queue.size() && writer.bytes() < kGatherBytes; ++count) {
       Waiting& next = queue[count];
-      writer.add(next.command);
+      std::visit([this](const auto& any) { writer.add(any); }, next.command);
       encoded += next.size;
       next.wire_end = encoded;
     }
@@ -520,6 +522,11 @@ Client::Client(Reactor& home, Options options)
 Client::~Client() { impl_->close(); }
 
 bool Client::send(Command command, OnLoss on_loss, Done done, Milliseconds deadline) {
+  check_home();
+  return impl_->send(std::move(command), on_loss, std::move(done), deadline);
+}
+
+bool Client::send(WireCommand command, OnLoss on_loss, Done done, Milliseconds deadline) {
   check_home();
   return impl_->send(std::move(command), on_loss, std::move(done), deadline);
 }

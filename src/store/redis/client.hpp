@@ -50,6 +50,7 @@ class Client : private ReactorBound {
   /// when it comes. kReplay commands have no deadline: only close() ends them, with kClosed.
   /// An error reply is a value, not an Error.
   bool send(Command command, OnLoss on_loss, Done done, std::chrono::milliseconds deadline = {});
+  bool send(WireCommand command, OnLoss on_loss, Done done, std::chrono::milliseconds deadline = {});
   /// The same for coroutines, with kFail. kOverloaded if the queue is full, kClosed after close().
   asio::awaitable<Result<Reply>> call(Command command, std::chrono::milliseconds deadline);
 

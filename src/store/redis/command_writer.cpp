@@ -37,6 +37,12 @@ std::size_t encoded_size(const Command& command) noexcept {
   return size;
 }
 
+std::size_t encoded_size(const WireCommand& command) noexcept {
+  std::size_t size = 0;
+  for (const std::string& piece : command.pieces) size += piece.size();
+  return size;
+}
+
 void CommandWriter::close_text_piece() {
   if (text_.size() > text_in_pieces_)
     pieces_.push_back(Piece{nullptr, text_in_pieces_, text_.size() - text_in_pieces_});
@@ -47,15 +53,24 @@ void CommandWriter::add(const Command& command) {
   append_line(text_, '*', command.size());
   for (const std::string& argument : command) {
     append_line(text_, '$', argument.size());
-    if (argument.size() < kCopyBelow) {
-      text_ += argument;
-    } else {
-      close_text_piece();
-      pieces_.push_back(Piece{argument.data(), 0, argument.size()});
-    }
+    add_bytes(argument);
     text_ += "\r\n";
   }
   bytes_ += encoded_size(command);
+}
+
+void CommandWriter::add(const WireCommand& command) {
+  for (const std::string& piece : command.pieces) add_bytes(piece);
+  bytes_ += encoded_size(command);
+}
+
+void CommandWriter::add_bytes(const std::string& bytes) {
+  if (bytes.size() < kCopyBelow) {
+    text_ += bytes;
+    return;
+  }
+  close_text_piece();
+  pieces_.push_back(Piece{bytes.data(), 0, bytes.size()});
 }
 
 ssize_t CommandWriter::write_some(int fd) {

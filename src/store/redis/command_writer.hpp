@@ -11,6 +11,7 @@ namespace parley::store::redis {
 
 /// Bytes of `command` on the wire.
 std::size_t encoded_size(const Command& command) noexcept;
+std::size_t encoded_size(const WireCommand& command) noexcept;
 
 /// Commands on their way into a socket. Small arguments are gathered in one buffer, large ones are written from where
 /// they are.
@@ -18,6 +19,7 @@ class CommandWriter {
  public:
   /// `command` must stay as it is until empty() or clear().
   void add(const Command& command);
+  void add(const WireCommand& command);
   /// Bytes not yet written.
   std::size_t bytes() const noexcept { return bytes_; }
   bool empty() const noexcept { return bytes_ == 0; }
@@ -31,6 +33,7 @@ class CommandWriter {
     std::size_t offset, size;
   };
   void close_text_piece();
+  void add_bytes(const std::string& bytes);
 
   std::string text_;
   std::vector<Piece> pieces_;

@@ -86,16 +86,19 @@ struct ItemNotes {
   /// core is missing gets Outcome::Kind::kMissing, unless it is an opening.
   bool absent_is_new = false;
 };
+/// Items of a batch, wherever they stand.
+using ItemList = std::span<const Append* const>;
+std::vector<const Append*> item_list(std::span<const Append> items);
+
 /// FCALL parley_j1_append, and what its answer needs to be understood.
 struct AppendCommand {
-  Command command;
+  WireCommand command;                       ///< its second piece is the Pack
   std::vector<std::uint16_t> conversations;  ///< per item, which of the batch's conversations is its own
   std::size_t conversation_count = 0;
 };
 /// `items`: 1 to kBatchItemsMax, all of one shard, texts (Append::text) may be any. `notes`: empty, or one per item.
 /// What comes of an item stands in Appender::append() (sqlite/appender.cpp); both do the same.
-AppendCommand encode_append(const Keys& keys, const Writer& writer, std::span<const Append> items,
-                            std::span<const ItemNotes> notes);
+AppendCommand encode_append(const Keys& keys, const Writer& writer, ItemList items, std::span<const ItemNotes> notes);
 
 struct Outcome {
   enum class Kind : std::uint8_t {
@@ -117,10 +120,9 @@ struct Outcome {
 struct AppendReply {
   std::uint64_t counter = 0;  ///< of the log entry; 0: nothing was stored
   std::vector<Outcome> outcomes;
-  std::string results;  ///< field `r` of the log entry
 };
 /// `items` and `command` as they were encoded. Errors: error_of(), kInternal for an answer that cannot be read.
-Result<AppendReply> decode_append(const AppendCommand& command, std::span<const Append> items, const Reply& reply);
+Result<AppendReply> decode_append(const AppendCommand& command, ItemList items, const Reply& reply);
 
 // ---- Reading the log ------------------------------------------------------------------------------------------------
 
@@ -137,6 +139,8 @@ struct ResultRecord {
   AgentId assignee;
   bool no_conversation = false;  ///< there is none: a remembered refusal, or an unknown one
 };
+/// One record of kResultBytes. Null, or which of its values is out of its range.
+const char* read_result(const char* record, ResultRecord& out);
 /// kBadInput: not a whole number of records, or a value out of its range.
 Result<std::vector<ResultRecord>> decode_results(std::string_view bytes);
 

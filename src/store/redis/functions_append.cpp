@@ -1,4 +1,5 @@
-#include <unordered_map>
+#include <array>
+#include <charconv>
 
 #include "redis/functions.hpp"
 #include "redis/functions_bytes.hpp"
@@ -9,31 +10,56 @@ namespace {
 constexpr std::size_t kHeaderBytes = 64;
 constexpr std::size_t kExtraBytes = 48;
 constexpr std::size_t kNumberBytes = 8;
-constexpr std::size_t kFieldsMin = 1;    // "F"
-constexpr std::size_t kFirstKey = 3;     // argument before KEYS[1]
-constexpr std::size_t kFixedKeys = 3;    // state, log, closed
+constexpr std::size_t kFieldsMin = 1;  // "F"
+constexpr std::size_t kFixedKeys = 3;  // state, log, closed
+// FCALL, its name and number of keys, the fixed keys, fence, floor, time, pack, headers, openings, two counts of fields
+constexpr std::size_t kArgumentsMin = 3 + kFixedKeys + 8;
 constexpr std::uint64_t kInternal = 16;  // flag of an item beside those of MessageFlag
 constexpr std::uint64_t kAnswered = 64;  // flag of a result: described like a remembered answer, but not stored
 enum Trait : std::uint64_t { kRecord = 1, kIsVoid = 2, kOpens = 4, kIfClaim = 8, kUncounted = 16, kAbsentIsNew = 32 };
 
-/// Names of fields or keys, each once; numbers them from `first`.
-class Names {
+/// Keys of kWidth bytes, each once, numbered from 0 in the order in which they came. Open addressing, in one piece.
+template <std::size_t kWidth>
+class Numbered {
  public:
-  explicit Names(std::size_t first) : first_(first) {}
-  std::uint16_t number_of(std::string name) {
-    const auto [at, is_new] = numbers_.try_emplace(std::move(name), static_cast<std::uint16_t>(first_ + all_.size()));
-    if (is_new) all_.push_back(&at->first);
-    return at->second;
+  explicit Numbered(std::size_t keys_max) : keys_max_(keys_max) {}
+
+  std::size_t number_of(const Record<kWidth>& key) {
+    if (slots_.empty()) {
+      slots_.resize(std::bit_ceil(2 * keys_max_));
+      keys_.reserve(keys_max_);
+    }
+    const std::array<char, kWidth>& bytes = key.bytes();
+    const std::uint64_t hash = hash_of(bytes);
+    const auto tag = static_cast<std::uint32_t>(hash >> 32);
+    for (std::size_t at = hash & (slots_.size() - 1);; at = (at + 1) & (slots_.size() - 1)) {
+      Slot& slot = slots_[at];
+      if (slot.place == 0) {
+        keys_.push_back(bytes);
+        slot = {tag, static_cast<std::uint32_t>(keys_.size())};
+        return keys_.size() - 1;
+      }
+      if (slot.tag == tag && keys_[slot.place - 1] == bytes) return slot.place - 1;
+    }
   }
-  std::size_t size() const { return all_.size(); }
-  void append_to(Command& command) const {
-    for (const std::string* name : all_) command.push_back(*name);
-  }
+  const std::vector<std::array<char, kWidth>>& keys() const { return keys_; }
+  std::size_t size() const { return keys_.size(); }
 
  private:
-  std::size_t first_;
-  std::unordered_map<std::string, std::uint16_t> numbers_;
-  std::vector<const std::string*> all_;
+  struct Slot {
+    std::uint32_t tag = 0;
+    std::uint32_t place = 0;  // in keys_, from 1
+  };
+  static std::uint64_t hash_of(const std::array<char, kWidth>& bytes) {
+    std::uint64_t hash = 0;
+    for (std::size_t at = 0; at + 8 <= kWidth; at += 8) hash = mix64(hash ^ get(bytes.data() + at, 8));
+    if constexpr (kWidth % 8 != 0) hash = mix64(hash ^ get(bytes.data() + kWidth - kWidth % 8, kWidth % 8));
+    return hash;
+  }
+
+  std::size_t keys_max_;
+  std::vector<Slot> slots_;  // a power of two, at most half full
+  std::vector<std::array<char, kWidth>> keys_;
 };
 
 std::uint64_t flags_of(const Append& item) {
@@ -58,136 +84,162 @@ std::uint64_t refusal_of(const Append& item) {
   return std::min<std::uint64_t>(static_cast<std::uint8_t>(item.bytes[0]), static_cast<std::uint64_t>(Code::kInternal));
 }
 
-std::string pack_of(std::span<const Append> items) {
-  std::vector<protocol::PackItem> list(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const Append& item = items[i];
-    protocol::PackItem& out = list[i];
-    out.kind = item.kind;
-    out.tenant = item.tenant;
-    out.conv = item.conv;
-    out.id = item.id;
-    out.ts_ns = item.ts_ns;
-    out.principal = item.principal;
-    out.dev = item.dev;
-    out.n = item.n;
-    out.hash = item.hash;
-    out.audience = item.audience;
-    out.codec = item.codec;
-    out.bytes = item.bytes;
-  }
-  std::string pack;
-  protocol::append_pack(pack, list.data(), list.size());
-  return pack;
+protocol::PackItem pack_item_of(const Append& item) {
+  protocol::PackItem out;
+  out.kind = item.kind;
+  out.tenant = item.tenant;
+  out.conv = item.conv;
+  out.id = item.id;
+  out.ts_ns = item.ts_ns;
+  out.principal = item.principal;
+  out.dev = item.dev;
+  out.n = item.n;
+  out.hash = item.hash;
+  out.audience = item.audience;
+  out.codec = item.codec;
+  out.bytes = item.bytes;
+  return out;
 }
+
+/// Numbers of an item's fields and keys, as the command tells them; 0: it has none.
+struct Places {
+  std::size_t conversation = 0, sender = 0, visitor = 0, open_set = 0, opening = 0;
+};
 
 /// What append() in parley_j1.lua is told of each item, 64 bytes: index of the conversation's field u16 and of the
 /// sender's u16 (0: n is 0), flags u8, traits u8, n u48, hash 8, ts 8, id 8; and, looked at only if flags or traits ask
 /// for it: refusal u8, status u8, number of the tenant's key of open conversations u16, of the opening u16, index of
 /// the visitor's field u16, if_claim u32, assignee 8, tenant 8.
-class Header {
- public:
-  explicit Header(std::size_t items) : open_sets(kFixedKeys + 1) { bytes.reserve(items * kHeaderBytes); }
+Record<kHeaderBytes> header_of(const Append& item, bool absent_is_new, const Places& places) {
+  Record<kHeaderBytes> header;
+  header.put(places.conversation, 2).put(places.sender, 2);
+  header.put(flags_of(item), 1).put(traits_of(item, absent_is_new), 1).put_capped(item.n, 6).put(item.hash, 8);
+  header.put(static_cast<std::uint64_t>(item.ts_ns), 8).put(item.id.value, 8);
+  header.put(refusal_of(item), 1).put(item.change.status ? static_cast<std::uint64_t>(*item.change.status) : 0, 1);
+  header.put(places.open_set, 2).put(places.opening, 2).put(places.visitor, 2);
+  header.put_capped(item.if_claim.value_or(0), 4).put(item.change.assignee ? item.change.assignee->value : 0, 8);
+  return header.put(item.tenant.value, 8);
+}
 
-  void add(const Append& item, const ItemNotes& notes, std::uint16_t conversation, const std::string& open_set,
-           std::uint16_t sender, std::uint16_t visitor) {
-    put(bytes, conversation, 2);
-    put(bytes, sender, 2);
-    put(bytes, flags_of(item), 1);
-    put(bytes, traits_of(item, notes.absent_is_new), 1);
-    put_capped(bytes, item.n, 6);
-    put(bytes, item.hash, 8);
-    put(bytes, static_cast<std::uint64_t>(item.ts_ns), 8);
-    put(bytes, item.id.value, 8);
-    put(bytes, refusal_of(item), 1);
-    put(bytes, item.change.status ? static_cast<std::uint64_t>(*item.change.status) : 0, 1);
-    put(bytes, open_set.empty() ? 0 : open_sets.number_of(open_set), 2);
-    if (item.opening) add_opening(item, notes);
-    put(bytes, item.opening ? openings.size() / kOpeningBytes : 0, 2);
-    put(bytes, visitor, 2);
-    put_capped(bytes, item.if_claim.value_or(0), 4);
-    put(bytes, item.change.assignee ? item.change.assignee->value : 0, 8);
-    put(bytes, item.tenant.value, 8);
+void put_opening(std::string& openings, const Append& item, const ItemNotes& notes) {
+  put(openings, item.conv.value, 8);
+  put(openings, item.opening->channel.value, 8);
+  put(openings, item.opening->visitor.value, 8);
+  put(openings, notes.number, 8);
+  put_padded(openings, notes.epoch, 16);
+}
+
+// ---- The command on the wire ----------------------------------------------------------------------------------------
+
+constexpr std::size_t kLengthBytes = 24;  // of "$<size>\r\n" and the line end behind the argument, at most
+
+void put_size(std::string& wire, char kind, std::size_t size) {
+  std::array<char, 20> digits;
+  const char* const end = std::to_chars(digits.data(), digits.data() + digits.size(), size).ptr;
+  wire += kind;
+  wire.append(digits.data(), static_cast<std::size_t>(end - digits.data())).append("\r\n");
+}
+void put_argument(std::string& wire, std::string_view argument) {
+  put_size(wire, '$', argument.size());
+  wire.append(argument).append("\r\n");
+}
+template <std::size_t kWidth>
+void put_fields(std::string& wire, const Numbered<kWidth>& fields) {
+  std::string argument;
+  put_argument(argument, std::string(kWidth, '\0'));
+  for (const auto& field : fields.keys()) {
+    argument.replace(argument.size() - kWidth - 2, kWidth, field.data(), kWidth);
+    wire += argument;
   }
-
-  Names open_sets;
-  std::string bytes, openings;
-
- private:
-  void add_opening(const Append& item, const ItemNotes& notes) {
-    put(openings, item.conv.value, 8);
-    put(openings, item.opening->channel.value, 8);
-    put(openings, item.opening->visitor.value, 8);
-    put(openings, notes.number, 8);
-    put_padded(openings, notes.epoch, 16);
-  }
-};
+}
 
 }  // namespace
 
-AppendCommand encode_append(const Keys& keys, const Writer& writer, std::span<const Append> items,
-                            std::span<const ItemNotes> notes) {
+std::vector<const Append*> item_list(std::span<const Append> items) {
+  std::vector<const Append*> list;
+  list.reserve(items.size());
+  for (const Append& item : items) list.push_back(&item);
+  return list;
+}
+
+AppendCommand encode_append(const Keys& keys, const Writer& writer, ItemList items, std::span<const ItemNotes> notes) {
   static const ItemNotes no_notes;
   AppendCommand out;
   out.conversations.reserve(items.size());
-  // Fields are numbered from 1: "F", conversations, senders, visitors. So the first two have to be counted first.
-  std::unordered_map<ConversationId, std::uint16_t> numbers;
-  std::vector<ConversationId> conversations;
-  for (const Append& item : items) {
-    const auto [at, is_new] = numbers.try_emplace(item.conv, static_cast<std::uint16_t>(conversations.size()));
-    if (is_new) conversations.push_back(item.conv);
-    out.conversations.push_back(at->second);
+  // Fields are numbered from 1: "F", conversations, senders, visitors. So all of them have to be counted first.
+  Numbered<1 + 8> conversations(items.size());
+  Numbered<1 + 8 + kSenderKeyBytes> senders(items.size());
+  Numbered<1 + 8 + 8> visitors(items.size());
+  Numbered<8> open_sets(items.size());
+  std::vector<Places> places(items.size());
+  std::vector<protocol::PackItem> pack_items;
+  pack_items.reserve(items.size());
+  std::string openings;
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const Append& item = *items[i];
+    Places& place = places[i];
+    pack_items.push_back(pack_item_of(item));
+    place.conversation = conversations.number_of(Record<9>().put('m', 1).put(item.conv.value, 8));
+    out.conversations.push_back(static_cast<std::uint16_t>(place.conversation));
+    if (item.n != 0) {
+      Record<1 + 8 + kSenderKeyBytes> sender;
+      sender.put('s', 1).put(item.conv.value, 8);
+      sender.put(static_cast<std::uint8_t>(item.principal.kind), 1).put(item.principal.id, 8).put(item.dev.bytes);
+      place.sender = 1 + senders.number_of(sender);
+    }
+    if (item.opening) {
+      const Record<17> visitor =
+          Record<17>().put('v', 1).put(item.opening->channel.value, 8).put(item.opening->visitor.value, 8);
+      place.visitor = 1 + visitors.number_of(visitor);
+      put_opening(openings, item, notes.empty() ? no_notes : notes[i]);
+      place.opening = openings.size() / kOpeningBytes;
+    }
+    if (item.opening || item.change.status)
+      place.open_set = kFixedKeys + 1 + open_sets.number_of(Record<8>().put(item.tenant.value, 8));
   }
   out.conversation_count = conversations.size();
-  const std::size_t first_sender = 1 + kFieldsMin + conversations.size();
+  const std::size_t fields_before_senders = kFieldsMin + conversations.size();
+  const std::size_t fields_before_visitors = fields_before_senders + senders.size();
+  const std::size_t fields = fields_before_visitors + visitors.size();
 
-  std::vector<std::uint16_t> senders(items.size(), 0);
-  Names sender_names(first_sender);
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    if (items[i].n == 0) continue;
-    std::string field("s");
-    put(field, items[i].conv.value, 8);
-    field += encode_sender_key({items[i].principal, items[i].dev});
-    senders[i] = sender_names.number_of(std::move(field));
-  }
-  Names visitor_names(first_sender + sender_names.size());
-  Header header(items.size());
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const Append& item = items[i];
-    std::uint16_t visitor = 0;
-    if (item.opening) {
-      std::string field("v");
-      put(field, item.opening->channel.value, 8);
-      put(field, item.opening->visitor.value, 8);
-      visitor = visitor_names.number_of(std::move(field));
-    }
-    const bool moves = item.opening || item.change.status;
-    header.add(item, notes.empty() ? no_notes : notes[i],
-               static_cast<std::uint16_t>(1 + kFieldsMin + out.conversations[i]),
-               moves ? keys.open(item.tenant) : std::string(), senders[i], visitor);
-  }
+  out.command.pieces.resize(3);
+  std::string& head = out.command.pieces[0];
+  std::string& pack = out.command.pieces[1];
+  std::string& tail = out.command.pieces[2];
+  protocol::append_pack(pack, pack_items.data(), pack_items.size());
 
-  Command& command = out.command;
-  command.reserve(16 + conversations.size() + sender_names.size() + visitor_names.size());
-  command = {"FCALL", "parley_j1_append", "", keys.state, keys.log, keys.closed};
-  header.open_sets.append_to(command);
-  command[kFirstKey - 1] = std::to_string(command.size() - kFirstKey);
-  command.push_back(std::to_string(writer.fence));
-  command.push_back(std::to_string(writer.floor));
-  command.push_back(std::to_string(writer.now_s));
-  command.push_back(pack_of(items));
-  command.push_back(std::move(header.bytes));
-  command.push_back(std::move(header.openings));
-  command.push_back(std::to_string(kFieldsMin + conversations.size()));
-  command.push_back(std::to_string(kFieldsMin + conversations.size() + sender_names.size()));
-  command.emplace_back("F");
-  for (const ConversationId conv : conversations) {
-    std::string field("m");
-    put(field, conv.value, 8);
-    command.push_back(std::move(field));
+  put_size(head, '*', kArgumentsMin + open_sets.size() + fields);
+  put_argument(head, "FCALL");
+  put_argument(head, "parley_j1_append");
+  put_argument(head, std::to_string(kFixedKeys + open_sets.size()));
+  put_argument(head, keys.state);
+  put_argument(head, keys.log);
+  put_argument(head, keys.closed);
+  for (const auto& tenant : open_sets.keys()) put_argument(head, keys.open(TenantId{get(tenant.data(), 8)}));
+  put_argument(head, std::to_string(writer.fence));
+  put_argument(head, std::to_string(writer.floor));
+  put_argument(head, std::to_string(writer.now_s));
+  put_size(head, '$', pack.size());
+
+  tail.reserve(items.size() * kHeaderBytes + openings.size() + conversations.size() * (9 + kLengthBytes) +
+               senders.size() * (30 + kLengthBytes) + visitors.size() * (17 + kLengthBytes) + 8 * kLengthBytes);
+  tail += "\r\n";
+  put_size(tail, '$', items.size() * kHeaderBytes);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    Places& place = places[i];
+    place.conversation += kFieldsMin + 1;
+    if (place.sender != 0) place.sender += fields_before_senders;
+    if (place.visitor != 0) place.visitor += fields_before_visitors;
+    tail += header_of(*items[i], !notes.empty() && notes[i].absent_is_new, place).view();
   }
-  sender_names.append_to(command);
-  visitor_names.append_to(command);
+  tail += "\r\n";
+  put_argument(tail, openings);
+  put_argument(tail, std::to_string(fields_before_senders));
+  put_argument(tail, std::to_string(fields_before_visitors));
+  put_argument(tail, "F");
+  put_fields(tail, conversations);
+  put_fields(tail, senders);
+  put_fields(tail, visitors);
   return out;
 }
 
@@ -213,15 +265,14 @@ bool apply_extras(std::string_view extras, std::vector<Outcome>& outcomes) {
   return true;
 }
 
-Outcome outcome_of(const Append& item, const ResultRecord& result, bool answered) {
+void fill(Outcome& outcome, const Append& item, const ResultRecord& result, bool answered) {
   using Kind = Outcome::Kind;
-  Outcome outcome;
   outcome.kind = result.outcome;
   outcome.status = result.status;
   Appended& answer = outcome.answer;
   if (result.outcome == Kind::kMissing) {
     answer.code = Code::kJournalDown;
-    return outcome;
+    return;
   }
   answer.code = result.code;
   answer.claim = result.claim;
@@ -234,42 +285,44 @@ Outcome outcome_of(const Append& item, const ResultRecord& result, bool answered
     answer.ts_ns = item.ts_ns;
     answer.id = item.id;
   }
-  return outcome;
 }
 
 }  // namespace
 
-Result<AppendReply> decode_append(const AppendCommand& command, std::span<const Append> items, const Reply& reply) {
+Result<AppendReply> decode_append(const AppendCommand& command, ItemList items, const Reply& reply) {
   using Kind = Outcome::Kind;
   if (reply.is_error()) return error_of(reply);
   if (reply.type != Reply::Type::kArray || reply.items.size() != 4 || reply.items[0].type != Reply::Type::kInteger ||
       reply.items[0].integer < 0 || static_cast<std::uint64_t>(reply.items[0].integer) > kCounterMax ||
       command.conversations.size() != items.size())
     return unreadable();
-  const std::string& bytes = reply.items[1].text;
-  const std::string_view numbers = reply.items[3].text;
-  Result<std::vector<ResultRecord>> results = decode_results(bytes);
-  if (!results || results->size() != items.size() || numbers.size() != command.conversation_count * kNumberBytes)
+  const std::string& results = reply.items[1].text;
+  const std::string& numbers = reply.items[3].text;
+  if (results.size() != items.size() * kResultBytes || numbers.size() != command.conversation_count * kNumberBytes)
     return unreadable();
 
   AppendReply out;
   out.counter = static_cast<std::uint64_t>(reply.items[0].integer);
-  out.results = bytes;
-  out.outcomes.reserve(items.size());
+  out.outcomes.resize(items.size());
+  bool duplicates = false;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const ResultRecord& result = (*results)[i];
-    const bool answered = (static_cast<std::uint8_t>(bytes[i * kResultBytes + 1]) & kAnswered) != 0;
-    Outcome& outcome = out.outcomes.emplace_back(outcome_of(items[i], result, answered));
+    const char* const record = results.data() + i * kResultBytes;
+    ResultRecord result;
+    if (read_result(record, result)) return unreadable();
+    Outcome& outcome = out.outcomes[i];
+    fill(outcome, *items[i], result, (get(record + 1, 1) & kAnswered) != 0);
     if (!result.no_conversation)
-      outcome.answer.number = ByteReader(numbers.substr(command.conversations[i] * kNumberBytes)).u(kNumberBytes);
+      outcome.answer.number = get(numbers.data() + command.conversations[i] * kNumberBytes, kNumberBytes);
     const bool stored = outcome.kind == Kind::kEntry || outcome.kind == Kind::kRemembered;
     if (stored && out.counter == 0) return unreadable();
     if (stored) outcome.answer.pos = position(out.counter, i);
+    duplicates = duplicates || outcome.kind == Kind::kDuplicate;
   }
   if (!apply_extras(reply.items[2].text, out.outcomes)) return unreadable();
+  if (!duplicates) return out;
   for (std::size_t i = 0; i < items.size(); ++i) {
     Outcome& outcome = out.outcomes[i];
-    outcome.own_replay = outcome.kind == Kind::kDuplicate && outcome.answer.id == items[i].id && items[i].id;
+    outcome.own_replay = outcome.kind == Kind::kDuplicate && outcome.answer.id == items[i]->id && items[i]->id;
   }
   return out;
 }

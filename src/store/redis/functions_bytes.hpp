@@ -1,6 +1,8 @@
 #pragma once
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cassert>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -23,6 +25,43 @@ inline void put_capped(std::string& out, std::uint64_t value, std::size_t width)
 inline void put_padded(std::string& out, std::string_view text, std::size_t width) {
   out.append(text.substr(0, width)).append(width - std::min(text.size(), width), '\0');
 }
+
+/// The first `width` bytes from `at`.
+inline std::uint64_t get(const char* at, std::size_t width) {
+  std::uint64_t value = 0;
+  std::memcpy(&value, at, width);
+  return value;
+}
+
+/// A record of kWidth bytes, put together from its front.
+template <std::size_t kWidth>
+class Record {
+ public:
+  Record& put(std::uint64_t value, std::size_t width) {
+    std::memcpy(bytes_.data() + size_, &value, width);
+    size_ += width;
+    return *this;
+  }
+  Record& put_capped(std::uint64_t value, std::size_t width) {
+    return put(std::min(value, (std::uint64_t{1} << 8 * width) - 1), width);
+  }
+  template <std::size_t kSize>
+  Record& put(const std::array<std::uint8_t, kSize>& bytes) {
+    std::memcpy(bytes_.data() + size_, bytes.data(), kSize);
+    size_ += kSize;
+    return *this;
+  }
+  /// Precondition: it is complete.
+  const std::array<char, kWidth>& bytes() const {
+    assert(size_ == kWidth);
+    return bytes_;
+  }
+  std::string_view view() const { return {bytes().data(), kWidth}; }
+
+ private:
+  std::array<char, kWidth> bytes_;
+  std::size_t size_ = 0;
+};
 
 /// Reads from a view; what lies behind its end is zero, and ok() is false from then on.
 class ByteReader {

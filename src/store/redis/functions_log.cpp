@@ -22,26 +22,30 @@ bool read_id(std::string_view text, LogEntry& out) {
 
 }  // namespace
 
+const char* read_result(const char* record, ResultRecord& out) {
+  const std::uint64_t code = get(record, 1), flags = get(record + 1, 1), status = get(record + 2, 1),
+                      outcome = get(record + 3, 1);
+  if (code > static_cast<std::uint64_t>(Code::kInternal)) return "a result's code";
+  if (status > static_cast<std::uint64_t>(protocol::Status::kClosed)) return "a result's status";
+  if (outcome > static_cast<std::uint64_t>(Outcome::Kind::kMissing)) return "a result's outcome";
+  out.code = static_cast<Code>(code);
+  out.flags = static_cast<std::uint32_t>(flags & kEntryFlags);
+  out.no_conversation = (flags & kNoConversation) != 0;
+  out.status = static_cast<protocol::Status>(status);
+  out.outcome = static_cast<Outcome::Kind>(outcome);
+  out.seq = get(record + 4, 6);
+  out.skip = get(record + 10, 4);
+  out.claim = get(record + 14, 4);
+  out.assignee = AgentId{get(record + 18, 8)};
+  return nullptr;
+}
+
 Result<std::vector<ResultRecord>> decode_results(std::string_view bytes) {
   if (bytes.size() % kResultBytes != 0) return damaged("results that are cut off");
   std::vector<ResultRecord> results;
   results.reserve(bytes.size() / kResultBytes);
-  ByteReader in(bytes);
-  while (!in.done()) {
-    const std::uint64_t code = in.u(1), flags = in.u(1), status = in.u(1), outcome = in.u(1);
-    if (code > static_cast<std::uint64_t>(Code::kInternal)) return damaged("a result's code");
-    if (status > static_cast<std::uint64_t>(protocol::Status::kClosed)) return damaged("a result's status");
-    if (outcome > static_cast<std::uint64_t>(Outcome::Kind::kMissing)) return damaged("a result's outcome");
-    ResultRecord& result = results.emplace_back();
-    result.code = static_cast<Code>(code);
-    result.flags = static_cast<std::uint32_t>(flags & kEntryFlags);
-    result.no_conversation = (flags & kNoConversation) != 0;
-    result.status = static_cast<protocol::Status>(status);
-    result.outcome = static_cast<Outcome::Kind>(outcome);
-    result.seq = in.u(6);
-    result.skip = in.u(4);
-    result.claim = in.u(4);
-    result.assignee = AgentId{in.u(8)};
+  for (std::size_t at = 0; at < bytes.size(); at += kResultBytes) {
+    if (const char* wrong = read_result(bytes.data() + at, results.emplace_back())) return damaged(wrong);
   }
   return results;
 }

@@ -24,6 +24,11 @@ struct Reply {
 /// A command with its arguments, binary safe.
 using Command = std::vector<std::string>;
 
+/// A command that is written out already: its bytes on the wire, in pieces.
+struct WireCommand {
+  std::vector<std::string> pieces;
+};
+
 struct Endpoint {
   std::string host = "127.0.0.1";
   std::uint16_t port = 6379;

@@ -185,7 +185,7 @@ void Appender::store_entry(Append& item, Conversation& conversation, Appended& a
   }
   remember(item, conversation, row.seq, Code::kOk);
 
-  answer.seq = row.seq;
+  answer.seq = answer.stable = row.seq;
   answer.skip = row.skip;
   answer.pos = row.pos;
   answer.ts_ns = item.ts_ns;

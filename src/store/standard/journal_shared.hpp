@@ -34,8 +34,8 @@ class JournalShared {
   /// A conversation whose id was minted so lately, after the recovery, that it cannot have been archived and evicted:
   /// if Redis does not have it, it does not exist. The same for a visitor and its conversations. So chats begin while
   /// PostgreSQL is away, and without asking it.
-  bool is_young(ConversationId conv) const { return is_young(conv.value); }
-  bool is_young(VisitorId visitor) const { return is_young(visitor.value); }
+  bool is_young(ConversationId conv, std::int64_t now_ms) const { return is_young(conv.value, now_ms); }
+  bool is_young(VisitorId visitor, std::int64_t now_ms) const { return is_young(visitor.value, now_ms); }
 
   /// Highest counter of a shard that was seen: a Redis that has a lower one has forgotten something.
   std::uint64_t counter(unsigned shard) const { return counters_[shard].load(std::memory_order_relaxed); }
@@ -73,7 +73,7 @@ class JournalShared {
   std::atomic<std::uint64_t> queued{0}, commits{0}, items{0}, failed_commits{0}, commit_ns{0};
 
  private:
-  bool is_young(std::uint64_t id) const;
+  bool is_young(std::uint64_t id, std::int64_t now_ms) const;
 
   std::vector<std::atomic<std::uint64_t>> counters_;
   mutable std::mutex mutex_;  // leaf lock, guards what follows

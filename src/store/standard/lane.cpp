@@ -57,8 +57,8 @@ void JournalLane::close() {
   reads_.reset();
   ready_ = Ready();
   for (Shard& shard : shards_) shard = Shard();
-  shared_->queued.fetch_sub(queued_items_, std::memory_order_relaxed);
   queued_items_ = 0;
+  tell_queued();
 }
 
 void JournalLane::tick() {

@@ -1,4 +1,6 @@
 #pragma once
+#include <boost/smart_ptr/intrusive_ptr.hpp>
+#include <boost/smart_ptr/intrusive_ref_counter.hpp>
 #include <chrono>
 #include <deque>
 #include <functional>
@@ -43,6 +45,8 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   bool submit(std::vector<Append>&& batch, Journal::OnAppended done);
   /// Ends both connections; what is not answered by now never will be. Later submits are refused.
   void close();
+  /// What people see in lists, now and not at the next tick; idle() says when that is done.
+  void write_projections();
   /// Everything is answered and written.
   bool idle() const noexcept {
     return queued_items_ == 0 && ready_.answers.empty() && !projections_.has_dirty() && projecting_ == 0;
@@ -71,21 +75,29 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   static constexpr std::chrono::milliseconds kRefuseAfter{1000};
   static constexpr std::chrono::milliseconds kRetryPause{100};
 
-  /// What of an item the command does not need.
+  /// What was handed over together. Its items stay where they are until the last one is answered. The count is not
+  /// atomic: everything that holds one belongs to the home reactor.
+  struct Submit : boost::intrusive_ref_counter<Submit, boost::thread_unsafe_counter> {
+    std::vector<Append> items;
+    Journal::OnAppended done;
+  };
+  using SubmitPtr = boost::intrusive_ptr<Submit>;
   struct Origin {
-    redis::ItemNotes notes;  ///< with the number that is kept for what it opens
-    std::shared_ptr<const Journal::OnAppended> asker;
-    std::size_t index = 0;  ///< in its submit
-    std::size_t bytes = 0;
+    SubmitPtr submit;         ///< null once it is answered
+    std::uint32_t index = 0;  ///< in it
+    std::uint32_t bytes = 0;
+    const Append& append() const { return submit->items[index]; }
   };
   struct Item {
-    Append append;
     Origin origin;
-    bool is_open() const { return origin.asker != nullptr; }  ///< not answered
+    redis::ItemNotes notes;                                    ///< with the number that is kept for what it opens
+    bool is_open() const { return origin.submit != nullptr; }  ///< not answered
+    const Append& append() const { return origin.append(); }
   };
   struct Batch {
-    std::vector<Append> items;
+    std::vector<const Append*> items;  ///< each as long as it is not answered
     std::vector<Origin> origins;
+    std::vector<redis::ItemNotes> notes;
     redis::AppendCommand command;  ///< without the command itself, once it is sent
     std::uint64_t floor = 0;
     unsigned connection = 0;  ///< on which it was sent first
@@ -104,11 +116,15 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
     bool library = false;  ///< to be loaded before that
     std::chrono::steady_clock::time_point retry_at{};
   };
-  /// Answers to be handed over; whose, stands at the same place.
+  /// Answers to be handed over, and who gets them: each one those up to `end`.
   struct Ready {
+    struct Part {
+      SubmitPtr submit;
+      std::size_t end = 0;
+    };
     std::vector<Journal::Answer> answers;
-    std::vector<std::shared_ptr<const Journal::OnAppended>> askers;
-    void reserve(std::size_t size);
+    std::vector<Part> parts;
+    void add(SubmitPtr&& submit, std::size_t index, Appended&& result);
   };
   struct Tick;
 
@@ -124,7 +140,8 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   bool is_away() const;
   void refuse(Item& item, Code code);
   void refuse_waiting(Code code);
-  void answer(Origin& origin, Appended result);
+  void answer(Origin& origin, Appended&& result);
+  void tell_queued();
   void deliver();
   void deliver_soon();
 
@@ -143,7 +160,7 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   void handle(unsigned shard, Batch& batch, redis::AppendReply reply);
   void handle_error(unsigned shard, Batch& batch, const redis::Reply& reply);
   asio::awaitable<void> handle_replay(unsigned shard, BatchPtr batch, redis::AppendReply reply);
-  void stored(unsigned shard, const Append& item, const redis::Outcome& outcome);
+  void stored(unsigned shard, const Append& item, Appended& answer);
 
   // lane_replay.cpp: what was stored by a command whose answer was lost
   asio::awaitable<void> look_up(unsigned shard, const Batch& batch, redis::AppendReply& reply);
@@ -157,7 +174,6 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   void send_again(unsigned shard);
 
   // lane_projections.cpp: what people see in lists
-  void write_projections();
   asio::awaitable<void> project(unsigned shard, std::vector<redis::Projection> projections);
   asio::awaitable<void> complete(Projections::Wanted wanted);
 
@@ -170,6 +186,7 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   std::vector<Shard> shards_;
   ConversationNumbers numbers_;
   std::size_t queued_items_ = 0, queued_bytes_ = 0;  // not answered
+  std::size_t told_items_ = 0;                       // queued_items_ as the others know it
   Ready ready_;
   Projections projections_;
   Journal::OnStable on_stable_;

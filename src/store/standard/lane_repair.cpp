@@ -10,7 +10,7 @@
 namespace parley::store::standard {
 
 JournalLane::Item JournalLane::take_back(Batch& batch, std::size_t i) {
-  return {std::move(batch.items[i]), std::move(batch.origins[i])};
+  return {std::move(batch.origins[i]), std::move(batch.notes[i])};
 }
 
 void JournalLane::hold(unsigned number, Batch& batch, std::chrono::milliseconds pause) {
@@ -49,11 +49,11 @@ asio::awaitable<void> JournalLane::repair(unsigned number) {
     if (!found)
       log::warn("conversation_not_restored", "conv={} cause={}", conv.value, log::quote(found.error().detail));
     for (Item& item : shard.again) {
-      if (item.append.conv != conv || !item.is_open()) continue;
+      if (!item.is_open() || item.append().conv != conv) continue;
       if (!found) {
         refuse(item, Code::kJournalDown);
       } else if (!*found) {
-        item.origin.notes.absent_is_new = true;
+        item.notes.absent_is_new = true;
       }
     }
   }

@@ -14,7 +14,7 @@ using redis::Outcome;
 asio::awaitable<void> JournalLane::look_up(unsigned number, const Batch& batch, redis::AppendReply& reply) {
   std::unordered_multimap<std::uint64_t, std::size_t> wanted;  // by message id
   for (std::size_t i = 0; i < batch.items.size(); ++i) {
-    if (reply.outcomes[i].own_replay) wanted.emplace(batch.items[i].id.value, i);
+    if (reply.outcomes[i].own_replay) wanted.emplace(batch.items[i]->id.value, i);
   }
   std::uint64_t counter = batch.floor;
   std::uint64_t incarnation = shared_->incarnation;
@@ -39,7 +39,7 @@ asio::awaitable<void> JournalLane::look_up(unsigned number, const Batch& batch, 
         const protocol::PackItem& item = entry.items[k];
         auto [found, last] = wanted.equal_range(item.id.value);
         found = std::find_if(found, last, [&](const auto& candidate) {
-          const Append& own = batch.items[candidate.second];
+          const Append& own = *batch.items[candidate.second];
           return own.conv == item.conv && own.principal == item.principal && own.dev == item.dev && own.n == item.n;
         });
         if (found == last) continue;
@@ -72,7 +72,7 @@ asio::awaitable<void> JournalLane::look_up_archived(const Batch& batch, redis::A
       outcome.kind = Outcome::Kind::kRemembered;
       continue;
     }
-    const ConversationId conv = batch.items[i].conv;
+    const ConversationId conv = batch.items[i]->conv;
     Journal::Range range;
     range.after = outcome.answer.seq - 1;
     range.limit = 1;

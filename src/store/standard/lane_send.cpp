@@ -1,5 +1,6 @@
 // From what waits to batches on their way.
-#include <set>
+#include <algorithm>
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "epoch.hpp"
 #include "lane.hpp"
@@ -32,28 +33,34 @@ void JournalLane::pump(unsigned number) {
 JournalLane::BatchPtr JournalLane::next_batch(unsigned number) {
   Shard& shard = shards_[number];
   auto batch = std::make_shared<Batch>();
+  const std::size_t items_max = std::min(shard.waiting.size(), redis::kBatchItemsMax);
+  batch->items.reserve(items_max);
+  batch->origins.reserve(items_max);
+  batch->notes.reserve(items_max);
   std::size_t bytes = 0;
-  std::set<TenantId> tenants;
-  while (!shard.waiting.empty() && batch->items.size() < redis::kBatchItemsMax) {
+  boost::unordered_flat_set<TenantId, std::hash<TenantId>> tenants;
+  while (batch->items.size() < items_max) {
     Item& item = shard.waiting.front();
+    const Append& append = item.append();
     if (!batch->items.empty() && bytes + item.origin.bytes > kBatchBytes) break;
-    if (tenants.size() == kBatchTenants && !tenants.contains(item.append.tenant)) break;
-    if (item.append.opening && !take_number(item)) break;
-    tenants.insert(item.append.tenant);
+    if (tenants.size() == kBatchTenants && !tenants.contains(append.tenant)) break;
+    if (append.opening && !take_number(item)) break;
+    if (batch->items.empty() || append.tenant != batch->items.back()->tenant) tenants.insert(append.tenant);
     bytes += item.origin.bytes;
-    batch->items.push_back(std::move(item.append));
+    batch->items.push_back(&append);
     batch->origins.push_back(std::move(item.origin));
+    batch->notes.push_back(std::move(item.notes));
     shard.waiting.pop_front();
   }
   return batch->items.empty() ? nullptr : batch;
 }
 
 bool JournalLane::take_number(Item& item) {
-  redis::ItemNotes& notes = item.origin.notes;
+  redis::ItemNotes& notes = item.notes;
   if (notes.number != 0) return true;
-  notes.number = numbers_.take(item.append.tenant);
+  notes.number = numbers_.take(item.append().tenant);
   if (notes.number == 0) {
-    ask_numbers(item.append.tenant);
+    ask_numbers(item.append().tenant);
     return false;
   }
   notes.epoch = new_epoch();
@@ -82,25 +89,21 @@ void JournalLane::ask_numbers(TenantId tenant) {
 void JournalLane::refuse_unnumbered(TenantId tenant, Code code) {
   for (Shard& shard : shards_) {
     for (Item& item : shard.waiting) {
-      if (item.append.opening && item.append.tenant == tenant && item.origin.notes.number == 0) refuse(item, code);
+      if (item.append().opening && item.append().tenant == tenant && item.notes.number == 0) refuse(item, code);
     }
     std::erase_if(shard.waiting, [](const Item& item) { return !item.is_open(); });
   }
 }
 
 void JournalLane::send(unsigned number, BatchPtr batch) {
-  std::vector<redis::ItemNotes> notes;
-  notes.reserve(batch->origins.size());
-  for (const Origin& origin : batch->origins) notes.push_back(origin.notes);
   redis::Writer writer;
   writer.fence = shared_->fence;
   writer.floor = batch->floor = shared_->counter(number);
   writer.now_s = wall_ns() / 1'000'000'000;
-  batch->command = redis::encode_append(shared_->keys[number], writer, batch->items, notes);
+  batch->command = redis::encode_append(shared_->keys[number], writer, batch->items, batch->notes);
   batch->connection = connection_;
   batch->sent = std::chrono::steady_clock::now();
-  redis::Command command = std::move(batch->command.command);
-  batch->command.command.clear();
+  redis::WireCommand command = std::exchange(batch->command.command, {});
   Shard& shard = shards_[number];
   ++shard.in_flight;
   PARLEY_FAULT_POINT("journal.before_commit");

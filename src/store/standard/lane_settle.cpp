@@ -15,18 +15,18 @@ bool is_missing_function(const redis::Reply& reply) {
   return reply.text.find("Function not found") != std::string::npos;
 }
 
-OwnedFacts facts_of(const Append& item, const Appended& answer) {
-  OwnedFacts owned;
-  owned.facts.type = item.kind;
-  owned.facts.audience = item.audience;
-  owned.facts.from = item.principal;
-  owned.facts.seq = answer.seq;
-  owned.facts.ts_ns = answer.ts_ns;
-  owned.facts.pos = answer.pos;
-  owned.facts.change = item.change;
-  owned.facts.target = item.target;
-  owned.text = item.text;
-  return owned;
+domain::EntryFacts facts_of(const Append& item, const Appended& answer) {
+  domain::EntryFacts facts;
+  facts.type = item.kind;
+  facts.audience = item.audience;
+  facts.from = item.principal;
+  facts.seq = answer.seq;
+  facts.ts_ns = answer.ts_ns;
+  facts.pos = answer.pos;
+  facts.text = item.text;
+  facts.change = item.change;
+  facts.target = item.target;
+  return facts;
 }
 
 }  // namespace
@@ -91,26 +91,26 @@ void JournalLane::handle(unsigned number, Batch& batch, redis::AppendReply reply
   }
   trouble("");
   std::uint64_t stored_items = 0;
-  ready_.reserve(ready_.answers.size() + batch.items.size());
+  for (const Append* item : batch.items) projections_.expect(item->conv);  // cold ones are waited for together
+  ready_.answers.reserve(ready_.answers.size() + batch.items.size());
   for (std::size_t i = 0; i < batch.items.size(); ++i) {
     Outcome& outcome = reply.outcomes[i];
     if (outcome.kind == Outcome::Kind::kMissing) {
       shard.held = true;
-      shard.missing.insert(batch.items[i].conv);
+      shard.missing.insert(batch.items[i]->conv);
       shard.again.push_back(take_back(batch, i));
       continue;
     }
-    if (outcome.kind == Outcome::Kind::kEntry) stored(number, batch.items[i], outcome);
+    if (outcome.kind == Outcome::Kind::kEntry) stored(number, *batch.items[i], outcome.answer);
     if (outcome.kind == Outcome::Kind::kEntry || outcome.kind == Outcome::Kind::kRemembered) ++stored_items;
-    const std::uint64_t kept = batch.origins[i].notes.number;
-    if (kept != 0 && outcome.answer.number != kept) numbers_.give_back(batch.items[i].tenant, kept);
+    const std::uint64_t kept = batch.notes[i].number;
+    if (kept != 0 && outcome.answer.number != kept) numbers_.give_back(batch.items[i]->tenant, kept);
     answer(batch.origins[i], std::move(outcome.answer));
   }
   shared_->items.fetch_add(stored_items, std::memory_order_relaxed);
 }
 
-void JournalLane::stored(unsigned number, const Append& item, const Outcome& outcome) {
-  const Appended& answer = outcome.answer;
+void JournalLane::stored(unsigned number, const Append& item, Appended& answer) {
   IndexEntry entry;
   entry.seq = answer.seq;
   entry.counter = redis::counter_of(answer.pos);
@@ -119,7 +119,8 @@ void JournalLane::stored(unsigned number, const Append& item, const Outcome& out
   entry.kind = item.kind;
   entry.audience = item.audience;
   entry.target = item.kind == EntryType::kEdit || item.kind == EntryType::kRecall ? item.target : 0;
-  if (answer.pos != 0) shared_->index.add(item.conv, number, entry);
+  // Without a position it was found in the archive.
+  answer.stable = answer.pos != 0 ? shared_->index.add(item.conv, number, entry) : answer.seq;
 
   if (answer.seq == 1 && item.opening) {
     domain::ConversationMeta meta;

@@ -1,7 +1,9 @@
 // What is taken or refused, and the way of the answers back.
 #include <span>
+#include <utility>
 
 #include "lane.hpp"
+#include "parley/base/clock.hpp"
 #include "shards.hpp"
 
 namespace parley::store::standard {
@@ -13,9 +15,10 @@ std::size_t bytes_of(const Append& item) { return item.bytes.size() + item.text.
 
 }  // namespace
 
-void JournalLane::Ready::reserve(std::size_t size) {
-  answers.reserve(size);
-  askers.reserve(size);
+void JournalLane::Ready::add(SubmitPtr&& submit, std::size_t index, Appended&& result) {
+  answers.push_back({index, std::move(result)});
+  if (parts.empty() || parts.back().submit != submit) parts.push_back({std::move(submit), 0});
+  parts.back().end = answers.size();
 }
 
 bool JournalLane::submit(std::vector<Append>&& batch, Journal::OnAppended done) {
@@ -28,24 +31,27 @@ bool JournalLane::submit(std::vector<Append>&& batch, Journal::OnAppended done) 
     return false;
   queued_items_ += batch.size();
   queued_bytes_ += bytes;
-  shared_->queued.fetch_add(batch.size(), std::memory_order_relaxed);
+  tell_queued();
 
   const Code refusal = shared_->lost() || is_away()                            ? Code::kJournalDown
                        : shared_->backlog_full.load(std::memory_order_relaxed) ? Code::kJournalFull
                                                                                : Code::kOk;
-  const auto asker = std::make_shared<const Journal::OnAppended>(std::move(done));
-  for (std::size_t i = 0; i < batch.size(); ++i) {
+  const SubmitPtr submit(new Submit);
+  submit->items = std::move(batch);
+  submit->done = std::move(done);
+  const std::int64_t now_ms = to_ms(wall_ns());
+  for (std::size_t i = 0; i < submit->items.size(); ++i) {
+    const Append& append = submit->items[i];
     Item item;
-    item.append = std::move(batch[i]);
-    item.origin.asker = asker;
-    item.origin.index = i;
-    item.origin.bytes = bytes_of(item.append);
-    item.origin.notes.absent_is_new = shared_->is_young(item.append.conv);
+    item.origin.submit = submit;
+    item.origin.index = static_cast<std::uint32_t>(i);
+    item.origin.bytes = static_cast<std::uint32_t>(bytes_of(append));
+    item.notes.absent_is_new = shared_->is_young(append.conv, now_ms);
     if (refusal != Code::kOk) {
       refuse(item, refusal);
       continue;
     }
-    const unsigned shard = shard_of(item.append.tenant, shared_->options.shards);
+    const unsigned shard = shard_of(append.tenant, shared_->options.shards);
     shards_[shard].waiting.push_back(std::move(item));
   }
   pump_all();
@@ -57,16 +63,20 @@ bool JournalLane::is_away() const {
          std::chrono::steady_clock::now() - appends_->down_since() >= kRefuseAfter;
 }
 
-void JournalLane::answer(Origin& origin, Appended result) {
-  ready_.answers.push_back({origin.index, std::move(result)});
-  ready_.askers.push_back(std::move(origin.asker));
+void JournalLane::answer(Origin& origin, Appended&& result) {
   --queued_items_;
   queued_bytes_ -= origin.bytes;
-  shared_->queued.fetch_sub(1, std::memory_order_relaxed);
+  ready_.add(std::exchange(origin.submit, nullptr), origin.index, std::move(result));
+}
+
+void JournalLane::tell_queued() {
+  shared_->queued.fetch_add(queued_items_ - told_items_,
+                            std::memory_order_relaxed);  // may wrap, which is a subtraction
+  told_items_ = queued_items_;
 }
 
 void JournalLane::refuse(Item& item, Code code) {
-  if (item.origin.notes.number != 0) numbers_.give_back(item.append.tenant, item.origin.notes.number);
+  if (item.notes.number != 0) numbers_.give_back(item.append().tenant, item.notes.number);
   Appended refusal;
   refusal.code = code;
   answer(item.origin, std::move(refusal));
@@ -100,10 +110,12 @@ void JournalLane::deliver_soon() {
 void JournalLane::deliver() {
   Ready now;
   std::swap(now, ready_);  // who is answered may submit again
+  tell_queued();
   const std::span<Journal::Answer> all = now.answers;
-  for (std::size_t begin = 0, end = 0; begin < all.size(); begin = end) {
-    while (end < all.size() && now.askers[end] == now.askers[begin]) ++end;
-    (*now.askers[begin])(all.subspan(begin, end - begin));
+  std::size_t begin = 0;
+  for (const Ready::Part& part : now.parts) {
+    part.submit->done(all.subspan(begin, part.end - begin));
+    begin = part.end;
   }
 }
 

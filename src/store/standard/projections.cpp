@@ -1,5 +1,6 @@
 #include "projections.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace parley::store::standard {
@@ -7,22 +8,26 @@ namespace {
 constexpr std::size_t kWaitingMax = 256;  // facts of one conversation; beyond, put() brings what is missing
 }
 
+void Projections::OwnedFacts::apply_to(domain::ConversationMeta& meta) const {
+  domain::EntryFacts with_text = facts;
+  with_text.text = text;
+  domain::apply(meta, with_text);
+}
+
 Projections::Known& Projections::touch(ConversationId conv) {
-  const auto [at, is_new] = all_.try_emplace(conv);
-  if (is_new) {
-    order_.emplace_front();
-    order_.front().meta.id = conv;
-    at->second = order_.begin();
-  } else {
-    order_.splice(order_.begin(), order_, at->second);
+  Place& place = all_[conv];
+  place.used = ++uses_;
+  if (!place.known) {
+    place.known = std::make_unique<Known>();
+    place.known->meta.id = conv;
   }
-  return order_.front();
+  return *place.known;
 }
 
 void Projections::note_dirty(Known& known) {
   if (known.dirty) return;
   known.dirty = true;
-  dirty_.push_back(known.meta.id);
+  dirty_.push_back(&known);
 }
 
 void Projections::open(domain::ConversationMeta meta) {
@@ -48,47 +53,57 @@ void Projections::put(domain::ConversationMeta meta) {
   note_dirty(known);
 }
 
-void Projections::apply(TenantId tenant, ConversationId conv, OwnedFacts facts) {
+void Projections::apply(TenantId tenant, ConversationId conv, const domain::EntryFacts& facts) {
   Known& known = touch(conv);
-  if (known.complete && facts.facts.seq == known.meta.head + 1) {
-    facts.apply_to(known.meta);
+  if (known.complete && facts.seq == known.meta.head + 1) {
+    domain::apply(known.meta, facts);
     return note_dirty(known);
   }
-  if (known.complete && facts.facts.seq <= known.meta.head) return;
+  if (known.complete && facts.seq <= known.meta.head) return;
   known.complete = false;
   known.meta.tenant = tenant;
-  if (known.waiting.size() < kWaitingMax) known.waiting.push_back(std::move(facts));
+  if (known.waiting.size() < kWaitingMax) {
+    OwnedFacts& copy = known.waiting.emplace_back(OwnedFacts{facts, std::string(facts.text)});
+    copy.facts.text = {};
+  }
   want(known);
+}
+
+void Projections::expect(ConversationId conv) const {
+  constexpr std::size_t kLine = 64;
+  const auto found = all_.find(conv);
+  if (found == all_.end()) return;
+  const char* const known = reinterpret_cast<const char*>(found->second.known.get());
+  for (std::size_t at = 0; at < sizeof(Known); at += kLine) __builtin_prefetch(known + at, 1);
 }
 
 const domain::ConversationMeta* Projections::find(ConversationId conv) {
   const auto found = all_.find(conv);
-  return found != all_.end() && found->second->complete ? &found->second->meta : nullptr;
+  return found != all_.end() && found->second.known->complete ? &found->second.known->meta : nullptr;
 }
 
 std::vector<domain::ConversationMeta> Projections::take_dirty(std::size_t count) {
   std::vector<domain::ConversationMeta> taken;
   while (!dirty_.empty() && taken.size() < count) {
-    const auto found = all_.find(dirty_.back());
+    Known& known = *dirty_.back();
     dirty_.pop_back();
-    if (found == all_.end()) continue;
-    found->second->dirty = false;
-    if (found->second->complete) taken.push_back(found->second->meta);
+    known.dirty = false;
+    if (known.complete) taken.push_back(known.meta);
   }
   return taken;
 }
 
 void Projections::mark_dirty(ConversationId conv) {
   const auto found = all_.find(conv);
-  if (found != all_.end()) note_dirty(*found->second);
+  if (found != all_.end()) note_dirty(*found->second.known);
 }
 
 std::vector<Projections::Wanted> Projections::take_wanted() {
   std::vector<Wanted> taken;
   for (const ConversationId conv : std::exchange(wanted_, {})) {
     const auto found = all_.find(conv);
-    if (found == all_.end() || !found->second->wanted) continue;
-    taken.push_back({found->second->meta.tenant, conv});
+    if (found == all_.end() || !found->second.known->wanted) continue;
+    taken.push_back({found->second.known->meta.tenant, conv});
   }
   return taken;
 }
@@ -101,15 +116,20 @@ void Projections::want(Known& known) {
 
 void Projections::ask_again(ConversationId conv) {
   const auto found = all_.find(conv);
-  if (found != all_.end() && found->second->wanted) wanted_.push_back(conv);
+  if (found != all_.end() && found->second.known->wanted) wanted_.push_back(conv);
 }
 
 void Projections::trim() {
-  while (all_.size() > keep_max_) {
-    const Known& oldest = order_.back();
-    if (oldest.dirty || oldest.wanted) return;  // it will be written or completed soon
-    all_.erase(oldest.meta.id);
-    order_.pop_back();
+  if (all_.size() <= keep_max_) return;
+  std::vector<std::pair<std::uint64_t, ConversationId>> uses;
+  uses.reserve(all_.size());
+  for (const auto& [conv, place] : all_) uses.emplace_back(place.used, conv);
+  const auto kept = uses.end() - static_cast<std::ptrdiff_t>(keep_max_);
+  std::nth_element(uses.begin(), kept, uses.end());
+  for (auto use = uses.begin(); use != kept; ++use) {
+    const auto found = all_.find(use->second);
+    const Known& known = *found->second.known;
+    if (!known.dirty && !known.wanted) all_.erase(found);  // others will be written or completed soon
   }
 }
 

@@ -1,24 +1,13 @@
 #pragma once
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
-#include <list>
+#include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "parley/domain/conversation.hpp"
 
 namespace parley::store::standard {
-
-/// Facts of an entry that own their text.
-struct OwnedFacts {
-  domain::EntryFacts facts;  ///< without text
-  std::string text;
-  void apply_to(domain::ConversationMeta& meta) const {
-    domain::EntryFacts with_text = facts;
-    with_text.text = text;
-    domain::apply(meta, with_text);
-  }
-};
 
 /// The conversations that a lane appends to, as their entries made them: what is written behind to Redis, and the
 /// fastest way to load one again. The least recently used clean ones are forgotten. Threads: the lane's reactor.
@@ -30,8 +19,11 @@ class Projections {
   void open(domain::ConversationMeta meta);
   /// What was read elsewhere; entries applied here meanwhile go on top. Ignored if what is known is newer.
   void put(domain::ConversationMeta meta);
-  /// The next entry of a conversation. Of one that is not known the facts wait for put().
-  void apply(TenantId tenant, ConversationId conv, OwnedFacts facts);
+  /// The next entry of a conversation. Of one that is not known a copy of the facts waits for put().
+  void apply(TenantId tenant, ConversationId conv, const domain::EntryFacts& facts);
+
+  /// apply() will come for this conversation, after a few others: what it needs is fetched into the caches.
+  void expect(ConversationId conv) const;
 
   /// Null if it is not known, or not completely.
   const domain::ConversationMeta* find(ConversationId conv);
@@ -52,22 +44,32 @@ class Projections {
   void trim();
 
  private:
+  /// Facts of an entry that own their text.
+  struct OwnedFacts {
+    domain::EntryFacts facts;  // without text
+    std::string text;
+    void apply_to(domain::ConversationMeta& meta) const;
+  };
   struct Known {
-    domain::ConversationMeta meta;
     bool complete = false;
-    bool dirty = false;
-    bool wanted = false;
+    bool dirty = false;   // and in dirty_
+    bool wanted = false;  // and in wanted_, or asked for
+    domain::ConversationMeta meta;
     std::vector<OwnedFacts> waiting;
   };
-  using Order = std::list<Known>;
+  /// The use stands beside the pointer: who looks for the least recently used does not touch the conversations.
+  struct Place {
+    std::unique_ptr<Known> known;
+    std::uint64_t used = 0;
+  };
   Known& touch(ConversationId conv);
   void note_dirty(Known& known);
   void want(Known& known);
 
   const std::size_t keep_max_;
-  Order order_;  // newest first
-  std::unordered_map<ConversationId, Order::iterator> all_;
-  std::vector<ConversationId> dirty_;
+  boost::unordered_flat_map<ConversationId, Place, std::hash<ConversationId>> all_;
+  std::uint64_t uses_ = 0;
+  std::vector<Known*> dirty_;  // trim() leaves these alone
   std::vector<ConversationId> wanted_;
 };
 

@@ -6,6 +6,7 @@
 #include "body_codec.hpp"
 #include "folding.hpp"
 #include "message_facts.hpp"
+#include "parley/base/clock.hpp"
 #include "postgres/archive.hpp"
 #include "shards.hpp"
 
@@ -116,7 +117,7 @@ asio::awaitable<Result<std::optional<ConversationState>>> Reader::load(JournalLa
   Result<Located> located = co_await locate(lane, conv, true);
   if (!located) co_return std::move(located).error();
   if (!located->loaded.core) {
-    if (shared_->is_young(conv)) co_return std::optional<ConversationState>();
+    if (shared_->is_young(conv, to_ms(wall_ns()))) co_return std::optional<ConversationState>();
     Result<bool> restored = co_await lane.restore(conv);
     if (!restored) co_return std::move(restored).error();
     if (!*restored) co_return std::optional<ConversationState>();
@@ -386,7 +387,7 @@ asio::awaitable<Result<std::optional<ConversationId>>> Reader::find_by_visitor(J
     if ((*pointer)->open) co_return std::optional<ConversationId>((*pointer)->conv);
     closed = (*pointer)->conv;
   }
-  if (closed || shared_->is_young(visitor)) co_return closed;
+  if (closed || shared_->is_young(visitor, to_ms(wall_ns()))) co_return closed;
   Result<std::optional<ConversationId>> archived =
       co_await archive_.read([channel, visitor](Sql& sql) -> Result<std::optional<ConversationId>> {
         return archive::of_visitor(sql, channel, visitor);

@@ -4,16 +4,19 @@
 
 namespace parley::store::standard {
 
-void UnflushedIndex::add(ConversationId conv, unsigned shard, const IndexEntry& entry) {
+std::uint64_t UnflushedIndex::add(ConversationId conv, unsigned shard, const IndexEntry& entry) {
   Stripe& at = stripe(conv);
   std::lock_guard lock(at.mutex);
   // Read under the lock: archived() raises it before it looks at this stripe, so an entry either is seen there or
   // sees it here.
-  if (entry.counter <= archived_[shard].load(std::memory_order_relaxed)) return;
+  if (entry.counter <= archived_[shard].load(std::memory_order_relaxed)) return entry.seq;
   Entries& entries = at.conversations[conv];
-  if (!entries.list.empty() && entries.list.back().seq >= entry.seq) return;
+  if (entries.last >= entry.seq) return entries.first - 1;
+  if (entries.last == 0) entries.first = entry.seq;
+  entries.last = entry.seq;
   entries.shard = shard;
   entries.list.push_back(entry);
+  return entries.first - 1;
 }
 
 UnflushedIndex::Found UnflushedIndex::of(ConversationId conv) const {
@@ -29,7 +32,7 @@ std::optional<std::uint64_t> UnflushedIndex::first(ConversationId conv) const {
   std::lock_guard lock(at.mutex);
   const auto found = at.conversations.find(conv);
   if (found == at.conversations.end()) return std::nullopt;
-  return found->second.list.front().seq;
+  return found->second.first;
 }
 
 void UnflushedIndex::archived(unsigned shard, std::uint64_t counter,
@@ -40,12 +43,17 @@ void UnflushedIndex::archived(unsigned shard, std::uint64_t counter,
     std::lock_guard lock(at.mutex);
     const auto found = at.conversations.find(conv);
     if (found == at.conversations.end()) continue;
-    std::vector<IndexEntry>& list = found->second.list;
+    Entries& entries = found->second;
     const std::uint64_t up_to = seq;
+    if (up_to >= entries.last) {
+      at.conversations.erase(found);
+      continue;
+    }
+    std::vector<IndexEntry>& list = entries.list;
     const auto keep =
         std::find_if(list.begin(), list.end(), [up_to](const IndexEntry& entry) { return entry.seq > up_to; });
     list.erase(list.begin(), keep);
-    if (list.empty()) at.conversations.erase(found);
+    entries.first = list.front().seq;
   }
 }
 

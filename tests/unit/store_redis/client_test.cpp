@@ -146,6 +146,27 @@ TEST(RedisClient, CarriesLargeBinaryValuesAmongSmallOnes) {
   EXPECT_EQ(as_text(other.ask({"DBSIZE"})), "0") << "database 3 was selected, not 0";
 }
 
+TEST(RedisClient, SendsWhatIsWrittenOutAlreadyInItsPlaceAmongOtherCommands) {
+  RedisServer::Options small_disk;
+  small_disk.appendonly = false;
+  RedisServer server(small_disk);
+  ClientOnReactor home(options_for(tcp(server)));
+  const std::string large(100'000, 'x');
+  Outcomes outcomes;
+  home.run([&] {
+    WireCommand small, pieces;
+    small.pieces = {"*2\r\n$4\r\nECHO\r\n$3\r\none\r\n"};
+    pieces.pieces = {"*2\r\n$4\r\nECHO\r\n$100000\r\n", large, "\r\n"};
+    home.client().send({"ECHO", "zero"}, OnLoss::kReplay, outcomes.done());
+    home.client().send(std::move(small), OnLoss::kReplay, outcomes.done());
+    home.client().send(std::move(pieces), OnLoss::kReplay, outcomes.done());
+    home.client().send({"ECHO", "three"}, OnLoss::kReplay, outcomes.done());
+  });
+  ASSERT_TRUE(eventually([&] { return outcomes.count() == 4; }));
+  EXPECT_EQ(outcomes.texts, (std::vector<std::string>{"zero", "one", large, "three"}));
+  EXPECT_EQ(home.client().stats().waiting_bytes, 0u);
+}
+
 TEST(RedisClient, AnswersACoroutine) {
   RedisServer server;
   ClientOnReactor home(options_for(tcp(server)));

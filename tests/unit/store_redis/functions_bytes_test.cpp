@@ -148,8 +148,9 @@ TEST(FunctionsBytes, NoBytesCrashTheReaders) {
                     opening_record(kOpeningBytes * 2, 'o');
   std::vector<Append> items = {opening(ConversationId{1}, "hello"), text(ConversationId{1}, 2, "more")};
   const Keys keys("parley", 0);
-  const AppendCommand command = encode_append(keys, Writer(), items, {});
-  const std::string pack = command.command.at(10);
+  const std::vector<const Append*> list = item_list(items);
+  const AppendCommand command = encode_append(keys, Writer(), list, {});
+  const std::string pack = command.command.pieces.at(1);
   ASSERT_TRUE(protocol::read_pack(pack)) << "the pack stands where this test takes it from";
   const std::string extras(96, '\0'), numbers(8, '\0');
   std::size_t understood = 0;
@@ -167,7 +168,7 @@ TEST(FunctionsBytes, NoBytesCrashTheReaders) {
     counter.integer = static_cast<std::int64_t>(random() % 3) - 1;
     const Reply answer = array_reply({counter, text_reply(damage(random, result)), text_reply(damage(random, extras)),
                                       text_reply(damage(random, numbers))});
-    understood += decode_append(command, items, answer).has_value();
+    understood += decode_append(command, list, answer).has_value();
     Reply element = array_reply({text_reply(damage(random, "1-2")),
                                  array_reply({text_reply("p"), text_reply(damage(random, pack)), text_reply("r"),
                                               text_reply(damage(random, result)), text_reply("o"),
@@ -184,10 +185,11 @@ TEST(FunctionsBytes, NoBytesCrashTheReaders) {
 
 TEST(FunctionsBytes, AnswersOfAnotherShapeAreRefused) {
   const std::vector<Append> items = {opening(ConversationId{1}, "hello")};
-  const AppendCommand command = encode_append(Keys("parley", 0), Writer(), items, {});
+  const std::vector<const Append*> list = item_list(items);
+  const AppendCommand command = encode_append(Keys("parley", 0), Writer(), list, {});
   for (const Reply& reply :
        {Reply(), text_reply("x"), array_reply({}), array_reply({Reply(), Reply(), Reply(), Reply()})}) {
-    EXPECT_EQ(decode_append(command, items, reply).error().code, Errc::kInternal);
+    EXPECT_EQ(decode_append(command, list, reply).error().code, Errc::kInternal);
     LogEntry entry;
     Reply copy = reply;
     EXPECT_FALSE(decode_log_entry(std::move(copy), entry));

@@ -86,8 +86,9 @@ class FunctionsTest : public ::testing::Test {
   }
   Result<AppendReply> try_append(const std::vector<Append>& items, bool absent_is_new = true) {
     const std::vector<ItemNotes> notes = notes_for(items, absent_is_new);
-    const AppendCommand command = encode_append(keys, writer, items, notes);
-    Result<AppendReply> reply = decode_append(command, items, client.call(command.command));
+    const std::vector<const Append*> list = item_list(items);
+    const AppendCommand command = encode_append(keys, writer, list, notes);
+    Result<AppendReply> reply = decode_append(command, list, client.call(command.command));
     if (reply && reply->counter != 0) writer.floor = reply->counter;
     return reply;
   }

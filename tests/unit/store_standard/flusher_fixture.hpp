@@ -52,7 +52,8 @@ class JournalAndArchive {
       ask(redis::fence_command(keys(shard), kFence, kIncarnation, counter_min, shard, shards));
   }
   redis::Keys keys(unsigned shard = 0) const { return redis::Keys("test", shard); }
-  redis::Reply ask(const redis::Command& command) {
+  template <class AnyCommand = redis::Command>
+  redis::Reply ask(const AnyCommand& command) {
     redis::Reply reply = redis.call(command);
     if (reply.is_error()) throw std::runtime_error(reply.text);
     return reply;
@@ -70,8 +71,9 @@ class JournalAndArchive {
     redis::Writer writer;
     writer.fence = kFence;
     writer.now_s = 1'763'715'600;
-    const redis::AppendCommand command = redis::encode_append(keys(shard), writer, items, notes);
-    const auto reply = redis::decode_append(command, items, ask(command.command));
+    const std::vector<const Append*> list = redis::item_list(items);
+    const redis::AppendCommand command = redis::encode_append(keys(shard), writer, list, notes);
+    const auto reply = redis::decode_append(command, list, ask(command.command));
     if (!reply) throw std::runtime_error("append: " + reply.error().detail);
     outcomes = reply->outcomes;
     return reply->counter;

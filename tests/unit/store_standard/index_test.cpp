@@ -56,6 +56,18 @@ TEST(UnflushedIndex, TakesAnEntryOnce) {
   EXPECT_EQ(seqs(index), "1 2 ");
 }
 
+TEST(UnflushedIndex, SaysWhatIsArchivedWhenAnEntryIsAdded) {
+  UnflushedIndex index(1);
+  EXPECT_EQ(index.add(kConv, 0, entry(5, 11)), 4u) << "entries come one after the other, so the one before is archived";
+  EXPECT_EQ(index.add(kConv, 0, entry(6, 12)), 4u);
+  EXPECT_EQ(index.add(kConv, 0, entry(6, 12)), 4u) << "once more";
+  index.archived(0, 11, {{kConv, 5}});
+  EXPECT_EQ(index.add(kConv, 0, entry(7, 13)), 5u);
+  index.archived(0, 14, {{kConv, 8}});
+  EXPECT_EQ(index.add(kConv, 0, entry(8, 14)), 8u) << "archived before its answer came";
+  EXPECT_EQ(index.add(kConv, 0, entry(9, 15)), 8u);
+}
+
 TEST(Folding, FollowsEditsOfUnarchivedEntries) {
   const Folding folding({entry(5, 1), entry(6, 1, EntryType::kEdit, 5), entry(7, 1, EntryType::kEdit, 5)}, {});
   ASSERT_TRUE(folding.of(5));
@@ -91,12 +103,12 @@ TEST(Folding, LeavesAloneWhatTheArchiveHasFoldedMeanwhile) {
   EXPECT_EQ(stored.body, R"({"text":"new"})");
 }
 
-OwnedFacts words(std::uint64_t seq, const std::string& text) {
-  OwnedFacts facts;
-  facts.facts.seq = seq;
-  facts.facts.pos = seq;
-  facts.facts.ts_ns = 1;
-  facts.facts.from = Principal{PrincipalKind::kVisitor, 1};
+domain::EntryFacts words(std::uint64_t seq, std::string_view text) {
+  domain::EntryFacts facts;
+  facts.seq = seq;
+  facts.pos = seq;
+  facts.ts_ns = 1;
+  facts.from = Principal{PrincipalKind::kVisitor, 1};
   facts.text = text;
   return facts;
 }

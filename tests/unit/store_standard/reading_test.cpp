@@ -175,12 +175,12 @@ TEST_F(ReadingTest, TellsWhatIsArchived) {
     set.set_value();
   });
   set.get_future().wait();
-  append(home, journal(), opening(kConv, "one"));
-  append(home, journal(), text(kConv, 2, "two"));
+  EXPECT_EQ(append(home, journal(), opening(kConv, "one")).stable, 0u);
+  EXPECT_EQ(append(home, journal(), text(kConv, 2, "two")).stable, 0u);
   EXPECT_EQ(journal().stable(kConv, 2), 0u);
   bare->archive();
   EXPECT_EQ(journal().stable(kConv, 2), 2u);
-  append(home, journal(), text(kConv, 3, "three"));
+  EXPECT_EQ(append(home, journal(), text(kConv, 3, "three")).stable, 2u);
   EXPECT_EQ(journal().stable(kConv, 3), 2u);
   auto heard = [&told]() -> asio::awaitable<std::uint64_t> {
     std::uint64_t highest = 0;
