@@ -90,7 +90,7 @@ template <class Done>
 bool wait_until(Done done, milliseconds limit, const sigset_t& signals) {
   const auto end = std::chrono::steady_clock::now() + limit;
   while (!done() && std::chrono::steady_clock::now() < end) {
-    const timespec slice{0, 20'000'000};
+    const timespec slice{0, 2'000'000};
     const int signal = sigtimedwait(&signals, nullptr, &slice);
     if (signal == SIGTERM || signal == SIGINT) return false;
   }

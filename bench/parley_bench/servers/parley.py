@@ -78,6 +78,8 @@ class Parley(Server):
             self.credentials.append(self._first_tenant() if number == 0 else self._further_tenant(number))
 
     def _is_ready(self) -> bool:
+        if not machine.accepts(self.ops):  # cheap enough not to hold up what it waits for
+            return False
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.ops}/readyz", timeout=1) as answer:
                 return bool(answer.read())

@@ -83,6 +83,11 @@ std::vector<Migration> pending(const std::string& conninfo, std::span<const Migr
   return after(present_version(db, known), known);
 }
 
+bool is_current(Sql& sql, std::span<const Migration> known) {
+  check_server(sql);
+  return after(present_version(sql, known), known).empty();
+}
+
 void migrate(const std::string& conninfo, std::span<const Migration> known) {
   PgConnection db(patient(conninfo));
   check_server(db);

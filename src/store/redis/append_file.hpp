@@ -47,7 +47,7 @@ class AppendFileGuard {
     kPause,   ///< command(), after kPause; reason() says what is waited for
     kFailed,  ///< reason() says why, for people, with the remedy
   };
-  static constexpr std::chrono::milliseconds kPause{50};
+  static constexpr std::chrono::milliseconds kPause{20};
   static constexpr std::chrono::seconds kPatience{30};  ///< for a rewrite that has begun
   static constexpr std::chrono::seconds kStarts{5};     ///< within which one that was asked for shows
 

@@ -42,10 +42,6 @@ class Recovery {
       : shared_(shared), redis_(redis), archive_(archive), shards_(shared.options.shards) {}
 
   Recovered run() {
-    const redis::ServerFacts facts = redis::check_server(redis_);
-    for (const std::string& warning : facts.warnings) log::warn("redis_setup", "warning={}", log::quote(warning));
-    if (!redis::guard_append_file(redis_))
-      log::warn("redis_setup", "warning=\"the append-only file could not be rewritten; its log may say why\"");
     redis::load_library(redis_, redis::kLibraryName, redis::kLibrarySource);
     Recovered out;
     out.lease = redis::acquire(redis_, shared_.options.redis_prefix, shared_.options.lease, 3 * shared_.options.lease);
@@ -291,6 +287,13 @@ class Recovery {
 };
 
 }  // namespace
+
+void examine(redis::BlockingClient& redis) {
+  const redis::ServerFacts facts = redis::check_server(redis);
+  for (const std::string& warning : facts.warnings) log::warn("redis_setup", "warning={}", log::quote(warning));
+  if (!redis::guard_append_file(redis))
+    log::warn("redis_setup", "warning=\"the append-only file could not be rewritten; its log may say why\"");
+}
 
 Recovered recover(JournalShared& shared, redis::BlockingClient& redis, Sql& archive) {
   return Recovery(shared, redis, archive).run();

@@ -14,7 +14,12 @@ struct Recovered {
   std::int64_t snowflake_floor_ms = 0;
 };
 
-/// Makes Redis and PostgreSQL one store again, before anything is appended; blocks.
+/// Refuses a Redis that cannot be a journal, warns of settings that lose messages, and has a server that was just
+/// started rewrite its append-only file (redis/append_file.hpp). Stores nothing; blocks. Errors as of recover().
+void examine(redis::BlockingClient& redis);
+
+/// Makes Redis and PostgreSQL one store again, before anything is appended; blocks. `redis` is the connection that
+/// examine() has seen: one that is lost since then is not made anew, it fails.
 ///   new store       gets an id, in both
 ///   moved here      an embedded store was copied into the archive: its open conversations come into Redis as they were
 ///   as it was left  the shards are taken over with our fence, so that an earlier daemon writes no more, and the log

@@ -27,6 +27,7 @@ constexpr auto kListPatience = 300ms, kListPause = 5ms;
 // Longer than a conversation counts as young (JournalShared::is_young), since what is evicted may look like new.
 constexpr std::int64_t kEvictAfterS = 3600;
 constexpr std::size_t kEvictAtOnce = 256;  // a second
+constexpr auto kClosePause = 2ms;
 
 Error closed_error() { return Error(Errc::kOverloaded, "the store is closed"); }
 
@@ -236,11 +237,15 @@ void RedisJournal::close(std::chrono::milliseconds patience) {
           is_there->store(reached(*lane) && (!keeper || lane != lanes_[0] || keeper_->idle()));
         });
         if (!ran || is_there->load()) break;
-        std::this_thread::sleep_for(5ms);
+        std::this_thread::sleep_for(kClosePause);
       }
     }
   };
-  wait_for([](JournalLane& lane) { return lane.idle(); }, true);
+  auto written = [](JournalLane& lane) {
+    lane.write_projections();
+    return lane.idle();
+  };
+  wait_for(written, true);
   for (const auto& lane : lanes_) {
     run_on(lane->home(), std::max(until, std::chrono::steady_clock::now() + 500ms), [this, lane] {
       if (lane == lanes_[0]) keeper_->close();

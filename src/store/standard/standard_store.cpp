@@ -1,5 +1,6 @@
 #include "parley/store/standard_store.hpp"
 
+#include <future>
 #include <stdexcept>
 #include <thread>
 
@@ -109,31 +110,17 @@ class StandardStore final : public Store {
     postgres.conninfo = options.postgres;
     postgres.statement = 60s;
     PgConnection archive(postgres);
-    wait_for(until, [&]() -> std::string {
-      try {
-        archive.query("select 1", {});
-        return {};
-      } catch (const SqlError& error) {
-        return std::string("PostgreSQL cannot be reached: ") + error.what() + "; check postgres.url and the server";
-      }
-    });
-    wait_for(until, [&]() -> std::string {
-      try {
-        const redis::Reply reply = redis_.call({"PING"});
-        return reply.is_error() ? "Redis at " + redis::describe(shared_->endpoint) + " refuses: " + reply.text : "";
-      } catch (const redis::ConnectionError& error) {
-        return "Redis at " + redis::describe(shared_->endpoint) + " cannot be reached: " + error.what() +
-               "; check redis.url and the server";
-      }
-    });
-    postgres::migrate(options.postgres);
-    recovered_ = recover(*shared_, redis_, archive);
-    redis_.disconnect();
-
+    // What each of the servers takes its time for, a new schema or a file to be rewritten, does not concern the other.
+    std::future<void> examined = std::async(std::launch::async, [&] { prepare_redis(until); });
+    prepare_postgres(archive, options.postgres, until);
+    examined.get();
     PostgresDatabaseOptions database;
     database.conninfo = options.postgres;
     database.readers = options.readers;
-    database_ = make_postgres_database(database);
+    database_ = make_postgres_database(database);  // connects meanwhile
+    recovered_ = recover(*shared_, redis_, archive);
+    redis_.disconnect();
+
     journal_ = std::make_unique<RedisJournal>(shared_, recovered_.lease, *database_);
     FlusherOptions flusher;
     flusher.endpoint = shared_->endpoint;
@@ -150,6 +137,32 @@ class StandardStore final : public Store {
     search.shards = options.shards;
     indexer_ = std::make_unique<SearchReader>(search);
     search_ = std::make_unique<ArchiveSearch>(options.postgres, *indexer_);
+  }
+
+  static void prepare_postgres(PgConnection& archive, const std::string& conninfo,
+                               std::chrono::steady_clock::time_point until) {
+    wait_for(until, [&]() -> std::string {
+      try {
+        archive.query("select 1", {});
+        return {};
+      } catch (const SqlError& error) {
+        return std::string("PostgreSQL cannot be reached: ") + error.what() + "; check postgres.url and the server";
+      }
+    });
+    if (!postgres::is_current(archive)) postgres::migrate(conninfo);
+  }
+
+  void prepare_redis(std::chrono::steady_clock::time_point until) {
+    wait_for(until, [&]() -> std::string {
+      try {
+        const redis::Reply reply = redis_.call({"PING"});
+        return reply.is_error() ? "Redis at " + redis::describe(shared_->endpoint) + " refuses: " + reply.text : "";
+      } catch (const redis::ConnectionError& error) {
+        return "Redis at " + redis::describe(shared_->endpoint) + " cannot be reached: " + error.what() +
+               "; check redis.url and the server";
+      }
+    });
+    examine(redis_);
   }
 
   /// On the first reactor, once a second.

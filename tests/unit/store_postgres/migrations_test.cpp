@@ -61,6 +61,16 @@ TEST_F(PostgresMigrationsTest, RefuseADatabaseThatANewerProgramWrote) {
   EXPECT_THROW(postgres::pending(conninfo, std::span(kTwo).first(1)), std::runtime_error);
 }
 
+TEST_F(PostgresMigrationsTest, AreKnownToBeDoneOrNotWithoutAChange) {
+  EXPECT_FALSE(postgres::is_current(sql, kTwo));
+  EXPECT_TRUE(sql.query("select to_regclass('schema_version')::text", {})[0].null(0));
+  postgres::migrate(conninfo, std::span(kTwo).first(1));
+  EXPECT_FALSE(postgres::is_current(sql, kTwo));
+  postgres::migrate(conninfo, kTwo);
+  EXPECT_TRUE(postgres::is_current(sql, kTwo));
+  EXPECT_THROW(postgres::is_current(sql, std::span(kTwo).first(1)), std::runtime_error) << "a newer program wrote it";
+}
+
 TEST_F(PostgresMigrationsTest, LeaveTheDatabaseAsBeforeTheStepThatFails) {
   std::vector<Migration> steps = kTwo;
   steps[1].sql = "create table two (a bigint); select 1 / 0";
