@@ -2,9 +2,6 @@
 
 #include <algorithm>
 
-#include <algorithm>
-#include <cstring>
-
 namespace parley::domain {
 namespace {
 
