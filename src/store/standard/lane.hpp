@@ -46,7 +46,6 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   /// Ends both connections; what is not answered by now never will be. Later submits are refused.
   void close();
   /// What people see in lists, now and not at the next tick; idle() says when that is done.
-  /// What people see in lists, now and not at the next tick; idle() says when that is done.
   void write_projections();
   /// Everything is answered and written.
   bool idle() const noexcept {
