@@ -61,11 +61,10 @@ class AhoCorasick final : public WordEngine {
     }
   }
 
-  void find(std::string_view text, std::vector<RawHit>& out) const override {
-    TextScan scan(text);
-    Content content;
+  void find(std::span<const Content> text, std::vector<RawHit>& out) const override {
     std::uint32_t state = kRoot;
-    for (std::uint32_t at = 0; scan.next(content); ++at) {
+    for (std::uint32_t at = 0; at < text.size(); ++at) {
+      const Content& content = text[at];
       if (!content.joined) state = kRoot;
       if (state == kRoot && !may_begin(content.c)) continue;
       std::uint32_t to = target(state, content.c);

@@ -41,33 +41,25 @@ char* put_utf8(char* p, char32_t c) noexcept {
 /// The characters that count, as UTF-8, with a wall where a word may not go on.
 class Compact {
  public:
-  explicit Compact(std::string_view text) {
-    TextScan scan(text);
-    Content content;
-    while (scan.next(content)) {
-      if (end_ - p_ < 8) grow();
-      if (!content.joined) *p_++ = kWall;
-      p_ = put_utf8(p_, content.c);
+  explicit Compact(std::span<const Content> text) {
+    constexpr std::size_t kBytesMax = 5;  // of a character and its wall
+    if (text.size() * kBytesMax > local_.size()) {
+      heap_.resize(text.size() * kBytesMax);
+      begin_ = end_ = heap_.data();
+    }
+    for (const Content& content : text) {
+      if (!content.joined) *end_++ = kWall;
+      end_ = put_utf8(end_, content.c);
     }
   }
   const char* data() const { return begin_; }
-  std::size_t size() const { return static_cast<std::size_t>(p_ - begin_); }
+  std::size_t size() const { return static_cast<std::size_t>(end_ - begin_); }
 
  private:
-  void grow() {
-    const std::size_t used = size();
-    std::vector<char> larger(2 * static_cast<std::size_t>(end_ - begin_));
-    std::copy(begin_, p_, larger.begin());
-    heap_.swap(larger);
-    begin_ = heap_.data();
-    p_ = begin_ + used;
-    end_ = begin_ + heap_.size();
-  }
   std::array<char, 4096> local_;  // enough for nearly all messages
   std::vector<char> heap_;
   char* begin_ = local_.data();
-  char* p_ = begin_;
-  char* end_ = begin_ + local_.size();
+  char* end_ = begin_;
 };
 
 struct FreeDatabase {
@@ -94,9 +86,9 @@ class Hyperscan final : public WordEngine {
     for (auto& kept : kept_) Scratch(kept.load());
   }
 
-  void find(std::string_view text, std::vector<RawHit>& out) const override {
+  void find(std::span<const Content> text, std::vector<RawHit>& out) const override {
+    if (text.empty()) return;
     const Compact compact(text);
-    if (compact.size() == 0) return;
     std::vector<ByteHit> hits;
     const auto on_match = [](unsigned id, unsigned long long, unsigned long long to, unsigned, void* context) {
       static_cast<std::vector<ByteHit>*>(context)->push_back({id, static_cast<std::size_t>(to)});

@@ -4,6 +4,7 @@
 #include <unicode/uchar.h>
 #include <unicode/uscript.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -223,6 +224,47 @@ void TextScan::fold_segment(const char* from) {
 TextScan::Step TextScan::take_pending(Content& out) {
   const char32_t c = pending_[pending_at_++];
   return take(c, classify(c), pending_begin_, p_, out);
+}
+
+Content* TextScan::take_run(Content* out) {
+  if (pending_at_ < pending_.size()) return out;
+  const char* p = p_;
+  while (end_ - p >= 4) {
+    const auto byte = [p](int i) { return static_cast<unsigned char>(p[i]); };
+    const auto at = static_cast<std::uint32_t>(p - start_);
+    if (byte(0) < 0x80) {
+      const AsciiRow& row = kAscii[byte(0)];
+      if (byte(1) >= 0x80 || (row.type != CharClass::kLetter && row.type != CharClass::kOther)) break;
+      *out++ = {static_cast<unsigned char>(row.c), at, at + 1, row.type == CharClass::kLetter, true, true};
+      p += 1;
+    } else {
+      if (!is_ideograph_lead(byte(0)) || (byte(3) >= 0x80 && !is_ideograph_lead(byte(3)))) break;
+      const char32_t c = (byte(0) & 15u) << 12 | (byte(1) & 63u) << 6 | (byte(2) & 63u);
+      if (!is_ideograph(c)) break;
+      *out++ = {c, at, at + 3, false, true, true};
+      p += 3;
+    }
+  }
+  p_ = p;
+  return out;
+}
+
+Contents::Contents(std::string_view text) {
+  make_room(text.size() + 1);
+  TextScan scan(text);
+  while (scan.next(items_[size_])) {
+    ++size_;
+    size_ = static_cast<std::size_t>(scan.take_run(items_.get() + size_) - items_.get());
+    // A ligature gives more characters than it has bytes.
+    if (capacity_ - size_ <= scan.bytes_left()) make_room(2 * capacity_);
+  }
+}
+
+void Contents::make_room(std::size_t characters) {
+  auto larger = std::make_unique_for_overwrite<Content[]>(characters);
+  std::copy_n(items_.get(), size_, larger.get());
+  items_ = std::move(larger);
+  capacity_ = characters;
 }
 
 }  // namespace parley::pipeline

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -22,13 +24,18 @@ inline constexpr unsigned kSeparatorsMax = 3;
 
 /// One character that counts.
 struct Content {
-  char32_t c = 0;           ///< NFKC, case folded
-  std::uint32_t begin = 0;  ///< bytes of the original text it came from; a ligature gives several characters one range
-  std::uint32_t end = 0;
-  bool letter = false;
-  bool joined = false;    ///< a word may go on from the character before: at most kSeparatorsMax between, no line break
-  bool adjacent = false;  ///< nothing visible stands between: together with two letters, the middle of a word
+  char32_t c;           ///< NFKC, case folded
+  std::uint32_t begin;  ///< bytes of the original text it came from; a ligature gives several characters one range
+  std::uint32_t end;
+  bool letter;
+  bool joined;    ///< a word may go on from the character before: at most kSeparatorsMax between, no line break
+  bool adjacent;  ///< nothing visible stands between: together with two letters, the middle of a word
 };
+
+/// Are both in the middle of one word of letters? `right` follows `left`.
+inline bool in_one_word(const Content& left, const Content& right) noexcept {
+  return left.letter && right.letter && right.adjacent;
+}
 
 /// Folds `text` (UTF-8) segment by segment: pieces that no normalisation reaches across, so that their places are
 /// known. Ordinary characters take a table; the rest, and combining sequences, go to ICU, at most 32 code points at a
@@ -43,6 +50,10 @@ class TextScan {
       if (step != Step::kNothing) return step == Step::kContent;
     }
   }
+  /// Behind a character that next() gave: what most texts are mostly made of, as far as it follows without anything
+  /// between. Writes at most one character per byte that is left, and returns the end of what it wrote.
+  Content* take_run(Content* out);
+  std::size_t bytes_left() const { return static_cast<std::size_t>(end_ - p_); }
 
  private:
   enum class Step { kContent, kNothing, kEnd };
@@ -61,6 +72,19 @@ class TextScan {
   std::vector<char32_t> pending_;
   std::size_t pending_at_ = 0;
   const char* pending_begin_ = nullptr;
+};
+
+/// All that counts of a text.
+class Contents {
+ public:
+  explicit Contents(std::string_view text);
+  std::span<const Content> all() const { return {items_.get(), size_}; }
+
+ private:
+  void make_room(std::size_t characters);
+
+  std::unique_ptr<Content[]> items_;
+  std::size_t size_ = 0, capacity_ = 0;
 };
 
 /// One code point of valid UTF-8, and moves on.

@@ -1,20 +1,20 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "parley/pipeline/word_filter.hpp"
 #include "text_scan.hpp"
 
-/// The two searchers behind WordFilter. Both see a text as TextScan gives it, with a wall wherever a word may not go
+/// The two searchers behind WordFilter. Both see a text as TextScan gives it, and pass nowhere where a word may not go
 /// on, so what they find needs no check but the one of word ends.
 namespace parley::pipeline {
 
 struct RawHit {
   std::uint32_t word = 0;  ///< index of the form
-  std::uint32_t last = 0;  ///< index of its last character among the text's Content
+  std::uint32_t last = 0;  ///< index of its last character in the text searched
 };
 
 /// Immutable; find() from any thread.
@@ -22,7 +22,7 @@ class WordEngine {
  public:
   virtual ~WordEngine() = default;
   /// Appends every occurrence of every form, in any order.
-  virtual void find(std::string_view text, std::vector<RawHit>& out) const = 0;
+  virtual void find(std::span<const Content> text, std::vector<RawHit>& out) const = 0;
 };
 
 /// `forms`: different from each other, 1 to 64 characters each.

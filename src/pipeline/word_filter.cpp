@@ -1,11 +1,13 @@
 #include "parley/pipeline/word_filter.hpp"
 
 #include <algorithm>
+#include <span>
 #include <string>
 #include <tuple>
 #include <unordered_map>
 
 #include "parley/base/bytes.hpp"
+#include "word_beginnings.hpp"
 #include "word_engine.hpp"
 
 namespace parley::pipeline {
@@ -33,23 +35,23 @@ class CompiledFilter final : public WordFilter {
   std::vector<List> lists_;
   std::vector<Entry> entries_;  // of equal forms side by side
   std::vector<Form> forms_;
+  WordBeginnings beginnings_;
   std::unique_ptr<WordEngine> engine_;  // null: no words
 
   std::size_t words() const noexcept override { return entries_.size(); }
 
   std::vector<Hit> find(std::string_view text) const override {
     std::vector<Hit> hits;
-    if (engine_ == nullptr || text.empty()) return hits;
+    if (engine_ == nullptr) return hits;
+    const Contents walked(text);
+    const std::span<const Content> contents = walked.all();
+    const WordBeginnings::Range range = beginnings_.range_in(contents);
+    if (range.size == 0) return hits;  // nearly always
     std::vector<RawHit> raw;
-    engine_->find(text, raw);
-    if (raw.empty()) return hits;  // nearly always, and then the text was walked once
-    std::vector<Content> contents;
-    contents.reserve(text.size());
-    TextScan scan(text);
-    for (Content content; scan.next(content);) contents.push_back(content);
+    engine_->find(contents.subspan(range.first, range.size), raw);
     for (const RawHit& hit : raw) {
       const Form& form = forms_[hit.word];
-      const std::size_t last = hit.last, first = last + 1 - form.length;
+      const std::size_t last = range.first + hit.last, first = last + 1 - form.length;
       if (!stands_alone(contents, first, last)) continue;
       for (std::uint32_t i = 0; i < form.count; ++i) {
         const Entry& entry = entries_[form.first + i];
@@ -65,12 +67,9 @@ class CompiledFilter final : public WordFilter {
 
  private:
   /// A word that begins or ends with a letter does not begin or end inside another word.
-  static bool stands_alone(const std::vector<Content>& contents, std::size_t first, std::size_t last) {
-    const auto inside_word = [&](std::size_t left, std::size_t right) {
-      return contents[left].letter && contents[right].letter && contents[right].adjacent;
-    };
-    if (first > 0 && inside_word(first - 1, first)) return false;
-    return last + 1 == contents.size() || !inside_word(last, last + 1);
+  static bool stands_alone(std::span<const Content> contents, std::size_t first, std::size_t last) {
+    if (first > 0 && in_one_word(contents[first - 1], contents[first])) return false;
+    return last + 1 == contents.size() || !in_one_word(contents[last], contents[last + 1]);
   }
 };
 
@@ -151,6 +150,7 @@ Result<std::shared_ptr<const WordFilter>> compile_words(const std::vector<WordLi
     for (Entry& entry : entries_of[i]) filter->entries_.push_back(std::move(entry));
   }
   if (!forms.empty()) {
+    filter->beginnings_ = WordBeginnings(forms);
     if (kind != EngineKind::kPortable) filter->engine_ = make_hyperscan(forms);
     if (kind == EngineKind::kHyperscan && filter->engine_ == nullptr) {
       return Error(Errc::kUnavailable, "no Hyperscan here");
@@ -165,23 +165,17 @@ Result<std::shared_ptr<const WordFilter>> WordFilter::compile(const std::vector<
 }
 
 std::string mask(std::string_view text, const std::vector<WordFilter::Hit>& hits) {
-  std::vector<bool> hidden(text.size());
-  for (const WordFilter::Hit& hit : hits) {
-    if (hit.action == WordAction::kMask) {
-      std::fill(hidden.begin() + static_cast<std::ptrdiff_t>(hit.start),
-                hidden.begin() + static_cast<std::ptrdiff_t>(hit.end), true);
-    }
-  }
   std::string out;
   out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (!hidden[i]) {
-      out += text[i];
-    } else if ((static_cast<unsigned char>(text[i]) & 0xc0) != 0x80) {
-      out += '*';
-    }
+  std::size_t at = 0;  // what is before is done
+  for (const WordFilter::Hit& hit : hits) {
+    if (hit.action != WordAction::kMask || hit.end <= at) continue;
+    if (hit.start > at) out += text.substr(at, hit.start - at);
+    at = std::max(at, hit.start);
+    out.append(code_points(text.substr(at, hit.end - at)), '*');
+    at = hit.end;
   }
-  return out;
+  return out += text.substr(at);
 }
 
 }  // namespace parley::pipeline

@@ -46,7 +46,8 @@ class WordFilter {
   virtual std::size_t words() const noexcept = 0;
 };
 
-/// Replaces each character (code point) of every hit with action kMask by '*', separators between them included.
+/// Replaces each character (code point) of every hit with action kMask by '*', separators between them included. `hits`
+/// in the order of find().
 std::string mask(std::string_view text, const std::vector<WordFilter::Hit>& hits);
 
 }  // namespace parley::pipeline

@@ -43,6 +43,18 @@ TEST(Validate, StripsControlCharactersAndNothingElse) {
   EXPECT_EQ(text, "ab\n\tc\xc2\xa0 \xe4\xbd\xa0 ") << "not trimmed either";
 }
 
+TEST(Validate, StripsControlCharactersWhereverTheyStand) {
+  for (const std::string& control : std::vector<std::string>{"\x01", "\x1f", "\x7f", "\u0080", "\u009f"}) {
+    for (std::size_t at = 0; at <= 20; ++at) {
+      const std::string kept = "0123456\t\u00a0你好\n\u00e9z!";  // 20 bytes; U+00A0 begins as U+0080 does
+      if (at < kept.size() && (static_cast<unsigned char>(kept[at]) & 0xc0) == 0x80) continue;
+      std::string text = kept.substr(0, at) + control + kept.substr(at) + control + control;
+      EXPECT_EQ(validate(text).code, Code::kOk);
+      EXPECT_EQ(text, kept) << at;
+    }
+  }
+}
+
 TEST(Validate, RefusesWhatIsTooLongOrNoText) {
   for (const std::string& piece : std::vector<std::string>{"x", "你", "😀"}) {
     std::string text;

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 #include <unicode/normalizer2.h>
 
+#include <random>
 #include <string>
+#include <vector>
 
 namespace parley::pipeline {
 namespace {
@@ -120,6 +122,32 @@ TEST(TextScan, AgreesWithIcuOnEveryCodePoint) {
       if (type == CharClass::kLetter || type == CharClass::kOther) expected += f;
     }
     ASSERT_EQ(characters(text), expected) << std::hex << c;
+  }
+}
+
+TEST(Contents, AreWhatAScanGivesOneByOne) {
+  // Runs of the common kinds, cut by all that may end one; U+FDFA folds to 18 characters.
+  const std::vector<std::string> pieces{"a",  "Z",      "7",  "$",       " ",        ",",       "\n", "你",
+                                        "好", "㐀",     "é",  "e\u0301", "你\u0301", "，",      "ﬃ",  "\ufdfa",
+                                        "😀",  "\u200b", "Ａ", "한",      "が",       "か\u3099"};
+  std::mt19937 random(3);
+  for (int round = 0; round < 5000; ++round) {
+    std::string text;
+    std::size_t same = random() % pieces.size();
+    for (std::size_t left = random() % 40; left > 0; --left) {
+      if (random() % 4 == 0) same = random() % pieces.size();
+      text += pieces[same];
+    }
+    const std::vector<Content> expected = scan(text);
+    const Contents walked(text);
+    const auto got = walked.all();
+    ASSERT_EQ(got.size(), expected.size()) << text;
+    for (std::size_t i = 0; i < got.size(); ++i) {
+      const Content &a = got[i], &b = expected[i];
+      ASSERT_TRUE(a.c == b.c && a.begin == b.begin && a.end == b.end && a.letter == b.letter && a.joined == b.joined &&
+                  a.adjacent == b.adjacent)
+          << text << " at " << i;
+    }
   }
 }
 
