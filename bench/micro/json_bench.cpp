@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "parley/domain/conversation.hpp"
 #include "parley/protocol/client_frame.hpp"
 #include "parley/protocol/server_frame.hpp"
 #include "parley/protocol/ws.hpp"
@@ -161,6 +162,44 @@ void ack(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 BENCHMARK(ack)->Name("json/append_ack");
+
+/// What a member gets when it comes back: the conversation and who has read how far.
+void resumed(benchmark::State& state) {
+  ConversationView view;
+  view.conv = ConversationId{100'000'000'000'000};
+  view.epoch = "k3x9q2";
+  view.status = Status::kActive;
+  view.assignee = {55'000'000'000, "李雷"};
+  view.visitor = {77'000'000'000, "王小明"};
+  view.channel = ChannelId{33'000'000'000};
+  view.created_ms = view.last_ts_ms = 1'790'000'000'000;
+  view.last_text = "好的，我看一下 order 4711";
+  view.last_from = 'v';
+  view.pos = "1790000000000-3";
+  const MarkView marks[] = {{Principal::visitor(VisitorId{77'000'000'000}), 812, 811},
+                            {Principal::agent(AgentId{55'000'000'000}), 812, 812}};
+  for (auto _ : state) {
+    view.last_seq = ++view.head;
+    std::string json;
+    append_resumed(json, view.head, view, false, marks, false, view.head);
+    benchmark::DoNotOptimize(json.data());
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(resumed)->Name("json/append_resumed");
+
+/// What a list shows of a text.
+void preview(benchmark::State& state) {
+  const std::vector<std::string> texts = mixed_texts(kFrames, kCharacters + 60);
+  std::size_t i = 0;
+  for (auto _ : state) {
+    std::string text = domain::preview_of(texts[i]);
+    benchmark::DoNotOptimize(text.data());
+    i = i + 1 == texts.size() ? 0 : i + 1;
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+BENCHMARK(preview)->Name("json/preview_of");
 
 /// The text of a stored body, as edits, search and the archive read it (nlohmann/json).
 void stored_text(benchmark::State& state) {

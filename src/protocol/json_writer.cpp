@@ -20,11 +20,33 @@ constexpr std::array<std::uint8_t, 256> kSpecial = [] {
   return table;
 }();
 
+constexpr std::array<char, 200> kTwoDigits = [] {
+  std::array<char, 200> table{};
+  for (std::size_t i = 0; i < 100; ++i) {
+    table[2 * i] = static_cast<char>('0' + i / 10);
+    table[2 * i + 1] = static_cast<char>('0' + i % 10);
+  }
+  return table;
+}();
+
+constexpr std::uint64_t kEightDigits = 100'000'000;
+
+/// With zeros in front.
+void put_eight(char* p, std::uint32_t value) noexcept {
+  const std::uint32_t high = value / 10'000, low = value % 10'000;
+  std::memcpy(p, &kTwoDigits[high / 100 * 2], 2);
+  std::memcpy(p + 2, &kTwoDigits[high % 100 * 2], 2);
+  std::memcpy(p + 4, &kTwoDigits[low / 100 * 2], 2);
+  std::memcpy(p + 6, &kTwoDigits[low % 100 * 2], 2);
+}
+
 bool line_separator(const char* p, const char* end) noexcept {
   return end - p >= 3 && p[1] == '\x80' && (p[2] == '\xa8' || p[2] == '\xa9');
 }
 
 }  // namespace
+
+static_assert(std::endian::native == std::endian::little, "the first digit is the lowest byte");
 
 std::size_t json_clean_run(std::string_view text, std::size_t from) noexcept {
   const char* const begin = text.data();
@@ -53,6 +75,26 @@ std::size_t json_clean_run(std::string_view text, std::size_t from) noexcept {
   return static_cast<std::size_t>(p - begin);
 }
 
+char* put_number(char* p, std::uint64_t value) noexcept {
+  if (value >= kEightDigits) {
+    p = put_number(p, value / kEightDigits);
+    put_eight(p, static_cast<std::uint32_t>(value % kEightDigits));
+    return p + 8;
+  }
+  if (value < 10) {
+    *p = static_cast<char>('0' + value);
+    return p + 1;
+  }
+  char digits[8];
+  put_eight(digits, static_cast<std::uint32_t>(value));
+  std::uint64_t bytes;
+  std::memcpy(&bytes, digits, 8);
+  const int zeros = std::countr_zero(bytes ^ 0x3030303030303030ULL) / 8;
+  bytes >>= 8 * zeros;
+  std::memcpy(p, &bytes, 8);
+  return p + 8 - zeros;
+}
+
 JsonWriter& JsonWriter::dev(const DevId& dev) {
   constexpr char kAlphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   need(18);
@@ -71,6 +113,9 @@ JsonWriter& JsonWriter::dev(const DevId& dev) {
 
 JsonWriter& JsonWriter::raw(std::string_view text) {
   if (text.size() > kRoom / 2) {
+    constexpr std::size_t kTail = 64;  // what usually follows, so that it needs no second allocation
+    const std::size_t wanted = out_.size() + static_cast<std::size_t>(p_ - buffer_) + text.size();
+    if (wanted > out_.capacity()) out_.reserve(wanted + kTail);
     flush();
     out_.append(text);
     return *this;

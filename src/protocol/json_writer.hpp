@@ -1,10 +1,10 @@
 #pragma once
-#include <charconv>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "parley/base/ids.hpp"
 
@@ -12,6 +12,10 @@ namespace parley::protocol {
 
 /// The first byte of `text` from `from` on that a JSON string cannot hold as it is, or its size.
 std::size_t json_clean_run(std::string_view text, std::size_t from) noexcept;
+
+/// Writes `value` in decimal and returns the end. There must be room for kNumberRoom bytes, whatever its length.
+char* put_number(char* p, std::uint64_t value) noexcept;
+inline constexpr std::size_t kNumberRoom = 24;
 
 /// Writes JSON piece by piece. Small pieces gather in a buffer on the stack, because a std::string checks its capacity
 /// at each append and that costs more than the copy. The destructor hands over what is left.
@@ -37,8 +41,15 @@ class JsonWriter {
   }
   template <class T>
   JsonWriter& num(T value) {
-    need(20);
-    p_ = std::to_chars(p_, p_ + 20, value).ptr;
+    need(1 + kNumberRoom);
+    auto magnitude = static_cast<std::uint64_t>(value);
+    if constexpr (std::is_signed_v<T>) {
+      if (value < 0) {
+        *p_++ = '-';
+        magnitude = 0 - magnitude;
+      }
+    }
+    p_ = put_number(p_, magnitude);
     return *this;
   }
   JsonWriter& boolean(bool value) { return value ? lit("true") : lit("false"); }
