@@ -53,7 +53,7 @@ class Interpreter {
     e.code = code;
     e.field = std::move(field);
     e.message = message;
-    if (const RawValue* conv = f_.get(Field::kConv); conv && conv->kind == Kind::kString && !conv->escaped) {
+    if (const RawValue* conv = f_.get(Field::kConv); conv && conv->kind == Kind::kString) {
       if (auto id = ConversationId::parse({conv->text, conv->size})) e.conv = *id;
     }
     if (const RawValue* n = f_.get(Field::kN);
@@ -75,17 +75,17 @@ class Interpreter {
 
   enum Need { kOptional, kRequired };
 
-  /// A string without escapes left, in `out`; untouched when absent and optional.
+  /// A string that is text, in `out`; untouched when absent and optional.
   bool take_string(Field field, std::string_view& out, Need need, std::size_t bytes_max = kFieldTextMax) {
     RawValue* raw = f_.get(field);
     if (raw == nullptr) return need == kOptional || fail(field, "is missing: a string is wanted");
     if (raw->kind != Kind::kString) return fail(field, "must be a string");
-    switch (unescape(*raw)) {
-      case Unescaped::kOk:
+    switch (raw->flaw) {
+      case RawValue::Flaw::kNone:
         break;
-      case Unescaped::kNul:
+      case RawValue::Flaw::kNul:
         return fail(field, "must not contain NUL");
-      case Unescaped::kSurrogate:
+      case RawValue::Flaw::kSurrogate:
         return fail(field, "contains half of a surrogate pair; send valid Unicode");
     }
     if (raw->size > bytes_max) return fail(field, "is too long");
@@ -204,7 +204,7 @@ class Interpreter {
       const auto conv = ConversationId::parse(from.conv);
       if (!conv) return fail(Field::kCursors, "must have conversation ids, strings of decimal digits, as names");
       if (from.kind != Kind::kArray || from.items != 2) return bad("must be [epoch, seq]");
-      if (from.epoch.kind != Kind::kString || unescape(from.epoch) != Unescaped::kOk)
+      if (from.epoch.kind != Kind::kString || from.epoch.flaw != RawValue::Flaw::kNone)
         return bad("must begin with the epoch, a string");
       if (from.seq.kind != Kind::kInteger || from.seq.integer > kSeqMax)
         return bad("must end with a seq, an integer from 0, below 2^53");

@@ -23,45 +23,44 @@ constexpr std::uint64_t kUnknownKey = ~std::uint64_t{0};
 
 constexpr bool is_space(char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; }
 constexpr bool is_digit(char c) { return c >= '0' && c <= '9'; }
-constexpr int hex_value(char c) {
-  return is_digit(c) ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+
+/// Values of hexadecimal digits; above 15: none.
+constexpr std::array<std::uint8_t, 256> kHex = [] {
+  std::array<std::uint8_t, 256> table{};
+  table.fill(0xff);
+  for (std::uint8_t i = 0; i < 10; ++i) table[static_cast<std::size_t>('0' + i)] = i;
+  for (std::uint8_t i = 0; i < 6; ++i) {
+    table[static_cast<std::size_t>('a' + i)] = table[static_cast<std::size_t>('A' + i)] =
+        static_cast<std::uint8_t>(10 + i);
+  }
+  return table;
+}();
+/// What stands behind a backslash, and what both mean; 0: nothing, or not alone.
+constexpr std::array<char, 256> kShortEscapes = [] {
+  std::array<char, 256> table{};
+  table['"'] = '"';
+  table['\\'] = '\\';
+  table['/'] = '/';
+  table['b'] = '\b';
+  table['f'] = '\f';
+  table['n'] = '\n';
+  table['r'] = '\r';
+  table['t'] = '\t';
+  return table;
+}();
+
+/// Four hexadecimal digits; above 0xffff: they are not.
+std::uint32_t hex4(const char* p) {
+  const auto digit = [p](int i) { return std::uint32_t{kHex[static_cast<unsigned char>(p[i])]}; };
+  const std::uint32_t a = digit(0), b = digit(1), c = digit(2), d = digit(3);
+  return (a | b | c | d) > 15 ? 0x10000 : a << 12 | b << 8 | c << 4 | d;
 }
 
-int hex4(const char* p) {
-  int value = 0;
-  for (int i = 0; i < 4; ++i) {
-    const int digit = hex_value(p[i]);
-    if (digit < 0) return -1;
-    value = value * 16 + digit;
-  }
-  return value;
-}
-
-/// Are all escapes in [p, end) of the kinds RFC 8259 knows? What ends in the middle of one is not.
-bool valid_escapes(const char* p, const char* end) {
-  while (true) {
-    p = static_cast<const char*>(std::memchr(p, '\\', static_cast<std::size_t>(end - p)));
-    if (p == nullptr) return true;
-    if (end - p < 2) return false;
-    switch (p[1]) {
-      case '"':
-      case '\\':
-      case '/':
-      case 'b':
-      case 'f':
-      case 'n':
-      case 'r':
-      case 't':
-        p += 2;
-        break;
-      case 'u':
-        if (end - p < 6 || hex4(p + 2) < 0) return false;
-        p += 6;
-        break;
-      default:
-        return false;
-    }
-  }
+/// Does any of the eight bytes equal `c`? If so, the lowest mark stands in the first of them.
+constexpr std::uint64_t bytes_equal(std::uint64_t bytes, char c) {
+  constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
+  const std::uint64_t x = bytes ^ kOnes * static_cast<unsigned char>(c);
+  return (x - kOnes) & ~x & kHighs;
 }
 
 char* put_utf8(char* out, std::uint32_t c) {
@@ -83,35 +82,82 @@ char* put_utf8(char* out, std::uint32_t c) {
   return out;
 }
 
+/// Undoes the escapes of a string in place; the text never grows. False: not JSON, since an escape is of no kind that
+/// RFC 8259 knows.
+bool undo_escapes(RawValue& string) {
+  string.flaw = RawValue::Flaw::kNone;
+  const char* const end = string.text + string.size;
+  const char* in = static_cast<const char*>(std::memchr(string.text, '\\', string.size));
+  if (in == nullptr) return true;
+  const auto flawed = [&](RawValue::Flaw flaw) {
+    if (string.flaw == RawValue::Flaw::kNone) string.flaw = flaw;
+  };
+  char* out = string.text + (in - string.text);
+  while (in < end) {
+    if (*in != '\\') {
+      for (std::uint64_t bytes; end - in >= 8; in += 8, out += 8) {
+        std::memcpy(&bytes, in, 8);
+        if (bytes_equal(bytes, '\\') != 0) break;
+        std::memcpy(out, &bytes, 8);
+      }
+      while (in < end && *in != '\\') *out++ = *in++;
+      continue;
+    }
+    if (end - in < 2) return false;
+    if (in[1] != 'u') {
+      const char plain = kShortEscapes[static_cast<unsigned char>(in[1])];
+      if (plain == 0) return false;
+      *out++ = plain;
+      in += 2;
+      continue;
+    }
+    if (end - in < 6) return false;
+    std::uint32_t c = hex4(in + 2);
+    if (c > 0xffff) return false;
+    in += 6;
+    if (c == 0) flawed(RawValue::Flaw::kNul);
+    if (c >= 0xd800 && c <= 0xdfff) {
+      const std::uint32_t low = c < 0xdc00 && end - in >= 6 && in[0] == '\\' && in[1] == 'u' ? hex4(in + 2) : 0;
+      if (low >= 0xdc00 && low <= 0xdfff) {
+        c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+        in += 6;
+      } else {
+        flawed(RawValue::Flaw::kSurrogate);
+      }
+    }
+    out = put_utf8(out, c);
+  }
+  string.size = static_cast<std::uint32_t>(out - string.text);
+  return true;
+}
+
+/// A key without its escapes; false if they are wrong. simdjson saw to it that there is a closing quote.
+bool read_text_of_key(simdjson::ondemand::raw_json_string raw, RawValue& out) {
+  const char* end = raw.raw();
+  while (*end != '"') end += *end == '\\' ? 2 : 1;
+  out.kind = Kind::kString;
+  out.text = const_cast<char*>(raw.raw());
+  out.size = static_cast<std::uint32_t>(end - raw.raw());
+  return undo_escapes(out);
+}
+
 /// The key as a word, kUnknownKey if it cannot be one of ours; false if its escapes are wrong.
 bool read_key(simdjson::ondemand::raw_json_string raw, std::uint64_t& key) {
-  constexpr std::uint64_t kOnes = 0x0101010101010101ULL, kHighs = 0x8080808080808080ULL;
   std::uint64_t bytes;
   std::memcpy(&bytes, raw.raw(), sizeof bytes);
-  const auto find = [&](char c) {  // the lowest marked byte is exact
-    const std::uint64_t x = bytes ^ kOnes * static_cast<unsigned char>(c);
-    return (x - kOnes) & ~x & kHighs;
-  };
-  const std::uint64_t quote = find('"');
+  const std::uint64_t quote = bytes_equal(bytes, '"');
   const std::uint64_t before = quote == 0 ? ~std::uint64_t{0} : (quote & -quote) - 1;
-  if ((find('\\') & before) == 0) [[likely]] {
+  if ((bytes_equal(bytes, '\\') & before) == 0) [[likely]] {
     if (quote != 0) {
       const int length = std::countr_zero(quote) / 8;
       key = length == 0 ? 0 : bytes & (~std::uint64_t{0} >> (64 - 8 * length));
       return true;
     }
   }
-  // Long, or with escapes. simdjson saw to it that there is a closing quote.
-  const char* end = raw.raw();
-  while (*end != '"') end += *end == '\\' ? 2 : 1;
-  const auto length = static_cast<std::size_t>(end - raw.raw());
-  if (!valid_escapes(raw.raw(), end)) return false;
-  key = kUnknownKey;
-  char copy[48];  // 7 letters are at most 42 bytes of escapes
-  if (length > sizeof copy) return true;
-  std::memcpy(copy, raw.raw(), length);
-  RawValue plain{.kind = Kind::kString, .escaped = true, .size = static_cast<std::uint32_t>(length), .text = copy};
-  if (unescape(plain) == Unescaped::kOk && plain.size < 8) key = word({plain.text, plain.size});
+  // Long, or with escapes.
+  RawValue plain;
+  if (!read_text_of_key(raw, plain)) return false;
+  key = plain.flaw == RawValue::Flaw::kNone && plain.size < 8 ? word({plain.text, plain.size}) : kUnknownKey;
   return true;
 }
 
@@ -168,8 +214,7 @@ bool read_scalar(Value& value, RawValue& out) {
       out.kind = Kind::kString;
       out.text = const_cast<char*>(token.data() + 1);
       out.size = static_cast<std::uint32_t>(token.size() - 2);
-      out.escaped = std::memchr(out.text, '\\', out.size) != nullptr;
-      return !out.escaped || valid_escapes(out.text, out.text + out.size);
+      return undo_escapes(out);
     }
     case 't':
       out.kind = Kind::kTrue;
@@ -296,15 +341,10 @@ bool JsonFields::read_cursors(Value& value, RawValue& out) {
   for (auto next : object) {
     simdjson::ondemand::field field;
     if (std::move(next).get(field)) return false;
-    const char* begin = field.key().raw();
-    const char* end = begin;
-    while (*end != '"') end += *end == '\\' ? 2 : 1;
-    RawValue key{
-        .kind = Kind::kString, .size = static_cast<std::uint32_t>(end - begin), .text = const_cast<char*>(begin)};
-    key.escaped = std::memchr(begin, '\\', key.size) != nullptr;
-    if (key.escaped && !valid_escapes(begin, end)) return false;
+    RawValue key;
+    if (!read_text_of_key(field.key(), key)) return false;
     RawCursor cursor;
-    if (unescape(key) == Unescaped::kOk) cursor.conv = {key.text, key.size};
+    if (key.flaw == RawValue::Flaw::kNone) cursor.conv = {key.text, key.size};
     Value pair = field.value();
     if (first_char(pair) != '[') {
       RawValue other;
@@ -387,60 +427,6 @@ bool JsonFields::read(Object& object) {
         return consume(value, 1);
     }
   });
-}
-
-Unescaped unescape(RawValue& string) {
-  if (!string.escaped) return Unescaped::kOk;
-  const char* in = string.text;
-  const char* const end = in + string.size;
-  char* out = string.text;
-  while (in < end) {
-    const auto* slash = static_cast<const char*>(std::memchr(in, '\\', static_cast<std::size_t>(end - in)));
-    if (slash == nullptr) slash = end;
-    std::memmove(out, in, static_cast<std::size_t>(slash - in));
-    out += slash - in;
-    in = slash;
-    if (in == end) break;
-    const char kind = in[1];
-    in += 2;
-    switch (kind) {
-      case 'b':
-        *out++ = '\b';
-        break;
-      case 'f':
-        *out++ = '\f';
-        break;
-      case 'n':
-        *out++ = '\n';
-        break;
-      case 'r':
-        *out++ = '\r';
-        break;
-      case 't':
-        *out++ = '\t';
-        break;
-      case 'u': {
-        auto c = static_cast<std::uint32_t>(hex4(in));
-        in += 4;
-        if (c == 0) return Unescaped::kNul;
-        if (c >= 0xdc00 && c <= 0xdfff) return Unescaped::kSurrogate;
-        if (c >= 0xd800 && c <= 0xdbff) {
-          if (end - in < 6 || in[0] != '\\' || in[1] != 'u') return Unescaped::kSurrogate;
-          const auto low = static_cast<std::uint32_t>(hex4(in + 2));
-          if (low < 0xdc00 || low > 0xdfff) return Unescaped::kSurrogate;
-          in += 6;
-          c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-        }
-        out = put_utf8(out, c);
-        break;
-      }
-      default:
-        *out++ = kind;  // " \ /
-    }
-  }
-  string.size = static_cast<std::uint32_t>(out - string.text);
-  string.escaped = false;
-  return Unescaped::kOk;
 }
 
 }  // namespace parley::protocol

@@ -48,13 +48,15 @@ enum class Field : std::uint8_t {
   kCount,
 };
 
-/// A JSON value as it stands in the message, not interpreted yet.
+/// A JSON value, not interpreted yet.
 struct RawValue {
   enum class Kind : std::uint8_t { kNull, kFalse, kTrue, kInteger, kNumber, kString, kObject, kArray };
+  /// Of a string that is JSON but not text: it has NUL, or half of a surrogate pair.
+  enum class Flaw : std::uint8_t { kNone, kNul, kSurrogate };
   Kind kind = Kind::kNull;
-  bool escaped = false;       ///< kString: has escapes (valid ones) that were not undone yet
+  Flaw flaw = Flaw::kNone;    ///< kString; the first one
   std::uint32_t size = 0;     ///< kString
-  char* text = nullptr;       ///< kString
+  char* text = nullptr;       ///< kString: in the message, escapes undone
   std::uint64_t integer = 0;  ///< kInteger: no sign, fraction or exponent, and it fits
 };
 
@@ -102,10 +104,5 @@ class JsonFields {
   std::vector<RawCursor> cursors_;  // keeps its memory from frame to frame
 };
 static_assert(static_cast<std::size_t>(Field::kCount) <= 64);
-
-enum class Unescaped { kOk, kNul, kSurrogate };
-/// Undoes the escapes of a string in place; the text never grows. Refuses NUL and surrogates without their other half,
-/// which are JSON but not text.
-Unescaped unescape(RawValue& string);
 
 }  // namespace parley::protocol

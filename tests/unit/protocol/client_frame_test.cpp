@@ -561,5 +561,33 @@ TEST(PayloadHash, DependsOnEveryFieldAndStaysWhatItWas) {
   EXPECT_NE(payload_hash(EntryType::kText, note), hash);
 }
 
+TEST_F(FrameDecoderTest, UndoesEscapesAsAnotherParserDoes) {
+  const std::vector<std::string> pieces{
+      R"(\u4f60)", R"(\u597D)",    R"(\u00e9)", R"(\u0041)", R"(\ud83d\ude00)",
+      R"(\n)",     R"(\\)",        R"(\")",     R"(\/)",     "plain text of some length",
+      "x",         "\xe4\xbd\xa0", " ",         R"(\u001f)", R"(\t)"};
+  std::mt19937 random(9);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text;
+    for (std::size_t left = 1 + random() % 12; left > 0; --left) text += pieces[random() % pieces.size()];
+    const std::string message =
+        R"({"t":"send","\u0063onv":"12","n":1,"\u0069d":3,"type":"te\u0078t","body":{"text":")" + text + R"("}})";
+    const auto send = frame<Send>(message);
+    ASSERT_EQ(send.body.text, nlohmann::json::parse(message)["body"]["text"].get<std::string>()) << message;
+  }
+}
+
+TEST_F(FrameDecoderTest, WhatIsNotJsonIsRefusedAsAWholeAlsoBehindAFlawOfTheText) {
+  const auto with = [&](std::string_view text) {
+    return error(R"({"t":"send","conv":"12","n":1,"type":"text","body":{"text":")" + std::string(text) + R"("}})");
+  };
+  EXPECT_EQ(with(R"(\u0000 \ud83d)").field, "body.text");
+  EXPECT_NE(with(R"(\u0000 \ud83d)").message.find("NUL"), std::string::npos) << "the first flaw is told";
+  EXPECT_EQ(with(R"(\ud83d\u0041)").field, "body.text");
+  for (const char* bad : {R"(\u0000\x)", R"(\ud83d\u00g0)", R"(\ud83d\u00)", R"(\u12)", R"(\a)", R"(12345678\u)"}) {
+    EXPECT_EQ(with(bad).field, "") << bad;
+  }
+}
+
 }  // namespace
 }  // namespace parley::protocol
