@@ -1,3 +1,4 @@
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <tuple>
@@ -210,7 +211,13 @@ TEST_P(FunctionsAgainstTheEmbeddedJournal, AnswerAndRememberTheSame) {
   EXPECT_GT(duplicates, 100u);
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, FunctionsAgainstTheEmbeddedJournal, ::testing::Values(1u, 2u, 3u, 4u));
+/// PARLEY_TEST_SEEDS in the environment: how many, for a longer search.
+std::uint32_t last_seed() {
+  const char* wanted = std::getenv("PARLEY_TEST_SEEDS");
+  return wanted ? static_cast<std::uint32_t>(std::max(1, std::atoi(wanted))) : 4;
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, FunctionsAgainstTheEmbeddedJournal, ::testing::Range(1u, last_seed() + 1));
 
 }  // namespace
 }  // namespace parley::store::redis::test
