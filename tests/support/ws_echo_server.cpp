@@ -20,7 +20,7 @@ class Echo final : public session::PeerHandler {
   void on_message(std::span<char> text) override {
     std::string frame;
     protocol::ws::append_frame(frame, peer_.message_opcode(), {text.data(), text.size()});
-    peer_.send(std::make_shared<const std::string>(std::move(frame)));
+    peer_.send(session::Frame::copy(frame));
   }
   void on_drained() override {}
   void on_closed(std::uint16_t) override { delete this; }
