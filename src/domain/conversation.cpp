@@ -1,6 +1,7 @@
 #include "parley/domain/conversation.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 namespace parley::domain {
 namespace {
@@ -125,6 +126,19 @@ constexpr std::size_t point_bytes(unsigned char lead) {
 /// May a line break begin with it?
 constexpr bool is_break_lead(unsigned char lead) { return lead < ' ' || lead == 0xc2 || lead == 0xe2; }
 
+/// Leading bytes of ASCII that are no control characters, eight at a time.
+std::size_t plain_bytes(std::string_view text) {
+  constexpr std::uint64_t kEach = 0x0101010101010101, kHigh = 0x80 * kEach;
+  std::size_t at = 0;
+  for (std::uint64_t eight; at + sizeof eight <= text.size(); at += sizeof eight) {
+    std::memcpy(&eight, text.data() + at, sizeof eight);
+    // No bit 7, and none is lost by taking a space from each.
+    if (((eight | (eight - ' ' * kEach)) & kHigh) != 0) break;
+  }
+  while (at < text.size() && static_cast<unsigned char>(text[at] - ' ') < 0x60) ++at;
+  return at;
+}
+
 }  // namespace
 
 void apply(ConversationMeta& meta, const EntryFacts& entry) {
@@ -178,7 +192,13 @@ std::string preview_of(std::string_view text, std::size_t points) {
   for (std::size_t count = 0; at < text.size() && count < points; ++count) {
     last_point_at = out.size() + (at - run);
     const auto lead = static_cast<unsigned char>(text[at]);
-    if (const std::size_t line_break = is_break_lead(lead) ? line_break_bytes(text.substr(at)) : 0; line_break != 0) {
+    if (lead >= ' ' && lead < 0x80) {
+      const std::size_t plain = plain_bytes(text.substr(at, points - count));
+      at += plain;
+      count += plain - 1;
+      last_point_at += plain - 1;
+    } else if (const std::size_t line_break = is_break_lead(lead) ? line_break_bytes(text.substr(at)) : 0;
+               line_break != 0) {
       out += text.substr(run, at - run);
       out += ' ';
       run = at += line_break;
