@@ -52,6 +52,7 @@ void Parley::upgraded(Connection& c) {
   std::snprintf(dev, sizeof dev, "LOAD%012u", c.number + 1);
   append_frame(c.out, R"({"t":"hello","id":1,"ver":1,"role":")" + std::string(c.agent ? "agent" : "visitor") +
                           R"(","token":")" + c.token + R"(","dev":")" + dev + '"' +
+                          (options_.mode == "echo" ? "" : R"(,"echo":false)") +
                           (c.resume.empty() ? "" : R"(,"resume":")" + c.resume + '"') + "}");
 }
 

@@ -397,6 +397,8 @@ bool JsonFields::read(Object& object) {
         return read_any(value, put(Field::kToken), 1);
       case word("vis"):
         return read_any(value, put(Field::kVis), 1);
+      case word("echo"):
+        return read_any(value, put(Field::kEcho), 1);
       case word("resume"):
         return read_any(value, put(Field::kResume), 1);
       case word("cursors"):

@@ -25,6 +25,7 @@ enum class Field : std::uint8_t {
   kRole,
   kToken,
   kVis,
+  kEcho,
   kResume,
   kCursors,
   kAfter,

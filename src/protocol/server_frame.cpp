@@ -163,7 +163,7 @@ void append_resumed(std::string& out, std::uint64_t re, const ConversationView& 
 
 void append_ack(std::string& out, std::uint64_t re, ConversationId conv, const std::optional<DevId>& dev,
                 std::uint64_t n, std::uint64_t seq, std::string_view epoch, MessageId id, std::int64_t ts_ms,
-                std::uint64_t stable, bool dup) {
+                std::uint64_t stable, bool dup, std::optional<std::uint64_t> unechoed) {
   JsonWriter w(out);
   w.lit("{\"t\":\"ack\"");
   re_field(w, re);
@@ -173,6 +173,8 @@ void append_ack(std::string& out, std::uint64_t re, ConversationId conv, const s
   if (id) w.lit(",\"id\":").id(id);
   w.lit(",\"ts\":").num(ts_ms).lit(",\"stable\":").num(stable);
   if (dup) w.lit(",\"dup\":true");
+  if (unechoed) w.lit(",\"echo\":false");
+  if (unechoed && *unechoed > 0) w.lit(",\"skip\":").num(*unechoed);
   w.ch('}');
 }
 

@@ -39,6 +39,7 @@ struct InFlight final : AppendWaiter {
   std::uint64_t re = 0;
   DevId dev;
   bool adopted = false;  ///< its dev is not the session's own and is named in the answer
+  bool as_sent = false;  ///< a text that is stored as it came and changes nothing else
   protocol::EntryType kind = protocol::EntryType::kText;
   protocol::Audience audience = protocol::Audience::kPublic;
   Principal principal;  ///< who signs it; also of what the home sends by itself
@@ -133,6 +134,7 @@ struct Conversation {
   std::vector<Member> members;
   std::deque<store::StoredEntry> tail;  ///< newest entries, without a gap up to meta.head
   std::size_t tail_bytes = 0;
+  std::uint64_t archived = 0;  ///< up to this seq at least, as far as was told since the load
   std::vector<std::pair<SessionKey, std::uint64_t>>
       awaiting_stable;  ///< who sent what is not archived yet, up to where
   std::unordered_map<Principal, Mark> marks;

@@ -155,12 +155,14 @@ class Home : private ReactorBound {
   // home_settle.cpp: what follows from its answer
   friend InFlight;
   void appended(InFlight& flight, const store::Appended& result);
-  /// How far the conversation is archived, at most up to `seq`; notes `sender` for a `stable` frame if that is less.
-  std::uint64_t stable_of(Conversation& c, std::uint64_t seq, SessionKey sender);
+  /// `sender` gets a `stable` frame when its entry is archived.
+  static void await_stable(Conversation& c, std::uint64_t seq, SessionKey sender);
   void became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived);
-  void committed(Conversation& c, InFlight& flight, const store::Appended& result);
+  static bool is_echoed(const Conversation& c, const InFlight& flight);
+  /// `knows`: the session that has all of the entry with its ack, or none.
+  void committed(Conversation& c, InFlight& flight, const store::Appended& result, SessionKey knows);
   void fold_into_tail(Conversation& c, protocol::EntryType kind, std::uint64_t target);
-  void fan_out(Conversation& c, const store::StoredEntry& entry);
+  void fan_out(Conversation& c, const store::StoredEntry& entry, SessionKey knows);
   void answer_refused(const Conversation& c, const InFlight& flight, const store::Appended& result);
   static domain::ConversationMeta projected(const Conversation& c);
   std::optional<std::chrono::milliseconds> over_quota(Conversation& c, const SendRequest& request);

@@ -250,7 +250,7 @@ void Home::accept(Conversation& c, SendRequest&& r, const store::StoredEntry* fe
   draft.from = r.who.principal;
   draft.type = r.type;
   if (has_text(r.type)) {
-    draft.text = std::move(r.text);
+    draft.text = r.text;
     pipeline::StageResult stage = pipeline::run_stages(draft, profile->policy, profile->policy.text_stages, on_stage_);
     if (stage.code != Code::kOk) {
       if (dedup_late)
@@ -272,6 +272,7 @@ void Home::accept(Conversation& c, SendRequest&& r, const store::StoredEntry* fe
   }
 
   std::unique_ptr<InFlight> flight = flight_of(c, sender, r);
+  flight->as_sent = r.type == EntryType::kText && draft.text == r.text;
   flight->body = draft.body;
   pipeline::StageResult stored = pipeline::run_stages(draft, profile->policy, profile->policy.stored_stages, on_stage_);
   if (stored.code != Code::kOk) return refuse(c, r, stored.code, stored.field, stored.message);
@@ -373,9 +374,11 @@ void Home::answer_known(Conversation& c, const SendRequest& r, const domain::Sen
     }
     return error(r.who, view);
   }
+  const std::uint64_t stable = journal_.stable(c.meta.id, result.seq);
+  if (stable < result.seq) await_stable(c, result.seq, r.who.session);
   std::string json;
   protocol::append_ack(json, r.re, c.meta.id, r.adopted ? std::optional(r.dev) : std::nullopt, r.n, result.seq,
-                       c.meta.epoch, result.id, to_ms(result.ts_ns), stable_of(c, result.seq, r.who.session), true);
+                       c.meta.epoch, result.id, to_ms(result.ts_ns), stable, true);
   world_.reply(r.who.session, json);
 }
 

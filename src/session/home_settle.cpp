@@ -48,27 +48,37 @@ void Home::appended(InFlight& flight, const store::Appended& result) {
   PARLEY_FAULT_POINT("session.before_ack");
   const bool is_new = !result.dup && result.seq > 0;
   if (is_new && c.meta.epoch.empty()) c.meta.epoch = result.epoch;
-  const std::uint64_t stable = stable_of(c, result.seq, flight.who.session);
+  const std::uint64_t stable =
+      is_new ? std::min(result.seq, std::max(result.stable, c.archived)) : journal_.stable(c.meta.id, result.seq);  // a repeat may be old
+  if (stable < result.seq) await_stable(c, result.seq, flight.who.session);
+  const bool echoed = !is_new || is_echoed(c, flight);
+  std::optional<std::uint64_t> unechoed;
+  if (!echoed) unechoed = flight.who.visitor() ? result.skip : 0;
   answer_.clear();
   protocol::append_ack(answer_, flight.re, c.meta.id, flight.adopted ? std::optional(flight.dev) : std::nullopt,
-                       flight.n, result.seq, c.meta.epoch, result.id, to_ms(result.ts_ns), stable, result.dup);
+                       flight.n, result.seq, c.meta.epoch, result.id, to_ms(result.ts_ns), stable, result.dup,
+                       unechoed);
   metrics_.ack_seconds.observe(std::chrono::steady_clock::now() - flight.arrived);
   world_.reply(flight.who.session, answer_);
-  if (is_new) committed(c, flight, result);
+  if (is_new) committed(c, flight, result, echoed ? SessionKey() : flight.who.session);
 }
 
-std::uint64_t Home::stable_of(Conversation& c, std::uint64_t seq, SessionKey sender) {
-  const std::uint64_t stable = journal_.stable(c.meta.id, seq);
-  if (stable < seq && sender.id != 0) {
-    auto known = std::find_if(c.awaiting_stable.begin(), c.awaiting_stable.end(),
-                              [&](const auto& waiting) { return waiting.first == sender; });
-    if (known == c.awaiting_stable.end()) {
-      c.awaiting_stable.emplace_back(sender, seq);
-    } else {
-      known->second = std::max(known->second, seq);
-    }
+/// Whoever knows the entry from its ack does not get it again, if it asked for that and would get it otherwise.
+bool Home::is_echoed(const Conversation& c, const InFlight& flight) {
+  if (flight.who.echo || !flight.as_sent || flight.changes() || flight.adopted) return true;
+  return std::none_of(c.members.begin(), c.members.end(),
+                      [&](const Member& member) { return member.live && member.who.session == flight.who.session; });
+}
+
+void Home::await_stable(Conversation& c, std::uint64_t seq, SessionKey sender) {
+  if (sender.id == 0) return;
+  auto known = std::find_if(c.awaiting_stable.begin(), c.awaiting_stable.end(),
+                            [&](const auto& waiting) { return waiting.first == sender; });
+  if (known == c.awaiting_stable.end()) {
+    c.awaiting_stable.emplace_back(sender, seq);
+  } else {
+    known->second = std::max(known->second, seq);
   }
-  return stable;
 }
 
 void Home::became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived) {
@@ -76,7 +86,9 @@ void Home::became_stable(const std::vector<std::pair<ConversationId, std::uint64
   for (const auto& [conv, archived_seq] : archived) {
     const std::uint64_t upto = archived_seq;  // a structured binding cannot be captured
     Conversation* c = conversations_.find(conv);
-    if (!c || c->awaiting_stable.empty()) continue;
+    if (!c) continue;
+    c->archived = std::max(c->archived, upto);
+    if (c->awaiting_stable.empty()) continue;
     answer_.clear();
     protocol::append_stable(answer_, conv, upto);
     std::erase_if(c->awaiting_stable, [&](const auto& waiting) {
@@ -146,7 +158,7 @@ void Home::answer_refused(const Conversation& c, const InFlight& flight, const s
   }
 }
 
-void Home::committed(Conversation& c, InFlight& flight, const store::Appended& result) {
+void Home::committed(Conversation& c, InFlight& flight, const store::Appended& result, SessionKey knows) {
   const bool was_stored = c.stored, was_closed = c.meta.status == Status::kClosed;
   if (!was_stored) gather_tabs(c);
   c.stored = true;
@@ -186,7 +198,7 @@ void Home::committed(Conversation& c, InFlight& flight, const store::Appended& r
   c.tail_bytes += size;
   tail_bytes_ += size;
   PARLEY_FAULT_POINT("session.before_fanout");
-  fan_out(c, entry);
+  fan_out(c, entry, knows);
   world_.on_committed(c.meta, entry);
   if (flight.kind == EntryType::kEdit || flight.kind == EntryType::kRecall)
     fold_into_tail(c, flight.kind, flight.target);
@@ -251,13 +263,13 @@ void Home::fold_into_tail(Conversation& c, EntryType kind, std::uint64_t target)
   }
 }
 
-void Home::fan_out(Conversation& c, const store::StoredEntry& entry) {
+void Home::fan_out(Conversation& c, const store::StoredEntry& entry, SessionKey knows) {
   // Encoded once per audience; where both would read the same, one frame serves all.
   FramePtr for_agents, for_visitors;
   const auto profile = profiles_.find(c.meta.tenant);
   const bool same = entry.skip == 0;
   for (const Member& member : c.members) {
-    if (!member.live) continue;
+    if (!member.live || member.who.session == knows) continue;
     const bool visitor = member.who.visitor();
     if (visitor && entry.audience == Audience::kInternal) continue;
     FramePtr& frame = visitor && !same ? for_visitors : for_agents;

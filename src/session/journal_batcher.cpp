@@ -18,6 +18,7 @@ void JournalBatcher::submit() {
   batch->swap(waiting_);
   std::vector<store::Append> items;
   items.swap(items_);
+  items_.reserve(items.size());  // the next turn's are about as many
   const bool taken = journal_.submit(std::move(items), [this, batch](std::span<store::Journal::Answer> part) {
     for (store::Journal::Answer& answer : part) answered(std::move((*batch)[answer.index]), std::move(answer.result));
   });

@@ -25,6 +25,7 @@ struct Who {
   TenantId tenant;
   Principal principal;
   bool supervisor = false;  ///< supervisor, admin or owner
+  bool echo = true;         ///< own sends come back as entries, too
   ChannelId channel;        ///< visitors: where they came in
   bool visitor() const { return principal.kind == PrincipalKind::kVisitor; }
 };

@@ -35,6 +35,7 @@ void Session::hello(std::uint64_t id, const protocol::Hello& hello) {
     handshake().cursors.push_back({cursor.conv, std::string(cursor.epoch), cursor.seq});
   dev_ = hello.dev;
   visible_ = hello.visible;
+  who_.echo = hello.echo;
   if (dev_ == DevId{}) return close(CloseCode::kProtocol);  // reserved for the home itself
 
   if (hello.agent) {

@@ -29,6 +29,7 @@ struct Hello {
   std::string_view token;  ///< empty: cookie
   DevId dev;
   bool visible = true;
+  bool echo = true;  ///< own sends come back as entries, too
   std::string_view resume;
   std::vector<Cursor> cursors;
 };

@@ -101,10 +101,11 @@ struct MarkView {
 };
 void append_resumed(std::string& out, std::uint64_t re, const ConversationView& conv, bool reset,
                     std::span<const MarkView> marks, bool more, std::optional<std::uint64_t> stable = std::nullopt);
-/// `dev` only for an adopted outbox; `id` is left out if none (a void).
+/// `dev` only for an adopted outbox; `id` is left out if none (a void). `unechoed`: the entry does not follow; so many
+/// internal ones stand right before it, which only visitors are told.
 void append_ack(std::string& out, std::uint64_t re, ConversationId conv, const std::optional<DevId>& dev,
                 std::uint64_t n, std::uint64_t seq, std::string_view epoch, MessageId id, std::int64_t ts_ms,
-                std::uint64_t stable, bool dup);
+                std::uint64_t stable, bool dup, std::optional<std::uint64_t> unechoed = std::nullopt);
 void append_stable(std::string& out, ConversationId conv, std::uint64_t upto);
 /// Opens a page; items follow by append_entry(…, false) with commas between; end_page closes it.
 void begin_page(std::string& out, std::uint64_t re, ConversationId conv, std::string_view epoch, std::uint64_t head,

@@ -75,12 +75,13 @@ std::string send(const std::string& rest) { return "{" + kSendHead + rest + "}";
 
 TEST_F(FrameDecoderTest, Hello) {
   const auto hello = frame<Hello>(
-      R"({"t":"hello","id":1,"ver":1,"role":"agent","token":"pat_x","dev":"AAAAAAAAAAAAAAAB","vis":false,"cursors":{"7261402113":["k3f9",12],"5":["a",0]},"resume":"abc.def"})");
+      R"({"t":"hello","id":1,"ver":1,"role":"agent","token":"pat_x","dev":"AAAAAAAAAAAAAAAB","vis":false,"echo":false,"cursors":{"7261402113":["k3f9",12],"5":["a",0]},"resume":"abc.def"})");
   EXPECT_EQ(hello.ver, 1);
   EXPECT_TRUE(hello.agent);
   EXPECT_EQ(hello.token, "pat_x");
   EXPECT_EQ(hello.dev, DevId::parse("AAAAAAAAAAAAAAAB"));
   EXPECT_FALSE(hello.visible);
+  EXPECT_FALSE(hello.echo);
   EXPECT_EQ(hello.resume, "abc.def");
   ASSERT_EQ(hello.cursors.size(), 2u);
   EXPECT_EQ(hello.cursors[0].conv, ConversationId{7261402113});
@@ -94,6 +95,7 @@ TEST_F(FrameDecoderTest, HelloWithTheLeastThereCanBe) {
       R"({"t":"hello","role":"visitor","dev":"AAAAAAAAAAAAAAAB","token":null,"resume":null,"cursors":null})");
   EXPECT_FALSE(hello.agent);
   EXPECT_TRUE(hello.visible);
+  EXPECT_TRUE(hello.echo);
   EXPECT_TRUE(hello.token.empty());
   EXPECT_TRUE(hello.resume.empty());
   EXPECT_TRUE(hello.cursors.empty());
@@ -112,6 +114,7 @@ TEST_F(FrameDecoderTest, HelloErrorsNameTheField) {
   expect_error(head + R"("token":"\ud800"})", "token");
   expect_error(head + "\"token\":\"" + std::string(5000, 'x') + "\"}", "token");
   expect_error(head + R"("vis":1})", "vis");
+  expect_error(head + R"("echo":"no"})", "echo");
   expect_error(head + R"("resume":[]})", "resume");
   expect_error(head + R"("cursors":[]})", "cursors");
   expect_error(head + R"("cursors":{"x":["e",1]}})", "cursors");

@@ -211,6 +211,10 @@ TEST(ServerFrame, AckAndStable) {
       R"({"t":"ack","re":9,"conv":"7261402113","n":3,"seq":13,"epoch":"k3f9","id":"7261409999","ts":1763715661000,"stable":13,"dup":true})");
   EXPECT_EQ(made([&](std::string& out) { append_ack(out, 0, {7}, dev(), 3, 0, "k", {}, 5, 13, false); }),
             R"({"t":"ack","conv":"7","dev":"AAAAAAAAAAAAAAAB","n":3,"seq":0,"epoch":"k","ts":5,"stable":13})");
+  EXPECT_EQ(made([&](std::string& out) { append_ack(out, 0, {7}, std::nullopt, 3, 4, "k", {8}, 5, 4, false, 0); }),
+            R"({"t":"ack","conv":"7","n":3,"seq":4,"epoch":"k","id":"8","ts":5,"stable":4,"echo":false})");
+  EXPECT_EQ(made([&](std::string& out) { append_ack(out, 0, {7}, std::nullopt, 3, 4, "k", {8}, 5, 4, false, 2); }),
+            R"({"t":"ack","conv":"7","n":3,"seq":4,"epoch":"k","id":"8","ts":5,"stable":4,"echo":false,"skip":2})");
   EXPECT_EQ(made([&](std::string& out) { append_stable(out, {7}, 13); }), R"({"t":"stable","conv":"7","upto":13})");
 }
 

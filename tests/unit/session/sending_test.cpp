@@ -46,6 +46,65 @@ TEST_F(Sending, TellsTheSenderWhenItsMessagesAreArchived) {
   EXPECT_FALSE(visitor(1).peer->all("resumed").back().contains("stable")) << "all of it is";
 }
 
+TEST_F(Sending, TakesTheAckForTheEntryWhereASenderAsksForIt) {
+  start();
+  write([](store::Sql& sql) {
+    store::WordList list;
+    list.id = 5;
+    list.tenant = kTenant;
+    list.name = "bad";
+    list.action = "mask";
+    list.words = {"poker"};
+    store::word_lists::insert(sql, list);
+  });
+  const json quiet = {{"echo", false}};
+  Client v = visitor(1, 0, quiet), tab = visitor(1), ann = agent(kAnn, 0, quiet);
+  EXPECT_FALSE(v.text("opens").contains("echo")) << "it changes the conversation: the entry says how";
+  EXPECT_EQ(v.entry("opens")["state"]["status"], "waiting");
+  watch(ann, v.conv());
+  EXPECT_FALSE(ann.send(v.conv(), "claim").contains("echo"));
+  ann.send(v.conv(), "note", {{"text", "internal"}});
+
+  const json ack = v.text("as it is");
+  EXPECT_EQ(ack["echo"], false);
+  EXPECT_EQ(ack["seq"], 4);
+  EXPECT_EQ(ack["skip"], 1) << "the note, which the visitor does not get";
+  EXPECT_EQ(ann.entry("as it is")["seq"], 4);
+  EXPECT_EQ(tab.entry("as it is")["seq"], 4) << "its other tabs do not know it";
+  const json answer = ann.send(v.conv(), "text", {{"text", "answer"}});
+  EXPECT_EQ(answer["echo"], false);
+  EXPECT_FALSE(answer.contains("skip"));
+  EXPECT_FALSE(v.text("a poker game").contains("echo")) << "it does not read as it was sent";
+  v.peer->settle();
+  ann.peer->settle();
+  EXPECT_EQ(v.seqs(v.conv()), (std::vector<std::uint64_t>{1, 2, 5, 6})) << "all that it did not know";
+  EXPECT_EQ(ann.seqs(v.conv()), (std::vector<std::uint64_t>{1, 2, 3, 4, 6}));
+
+  const json again = v.send(v.conv(), "text", {{"text", "as it is"}}, 2);
+  EXPECT_EQ(again["dup"], true);
+  EXPECT_FALSE(again.contains("echo"));
+}
+
+TEST_F(Sending, EchoesWhatComesUnderTheDevOfAnotherTab) {
+  start();
+  const std::string dead = new_dev();
+  Client v = visitor(1, 0, {{"echo", false}});
+  v.text("opens");
+  const json ack = v.send(v.conv(), "text", {{"text", "left over"}}, 1, {{"dev", dead}});
+  EXPECT_EQ(ack["dev"], dead);
+  EXPECT_FALSE(ack.contains("echo"));
+  EXPECT_EQ(v.entry("left over")["dev"], dead);
+}
+
+TEST_F(Sending, EchoesToASenderThatDoesNotListen) {
+  start();
+  Client v = visitor(1);
+  v.text("opens");
+  Client ann = agent(kAnn, 0, {{"echo", false}});
+  ann.send(v.conv(), "claim");
+  EXPECT_FALSE(ann.send(v.conv(), "text", {{"text", "unseen"}}).contains("echo")) << "it has no log to put it into";
+}
+
 TEST_F(Sending, GivesTheFirstAnswerAgain) {
   start();
   Client v = visitor(1);

@@ -153,7 +153,14 @@ class FaultyJournal final : public store::Journal {
   };
   bool pass(std::vector<store::Append>&& batch, OnAppended done) {
     const store::Code code = fail_;
-    if (code == store::Code::kOk) return real_.submit(std::move(batch), std::move(done));
+    if (code == store::Code::kOk) {
+      return real_.submit(std::move(batch), [this, done = std::move(done)](std::span<Answer> answers) {
+        if (archive_later_) {
+          for (Answer& answer : answers) answer.result.stable = 0;
+        }
+        done(answers);
+      });
+    }
     refuse_later(*Reactor::current(), batch.size(), code, std::move(done));
     return true;
   }

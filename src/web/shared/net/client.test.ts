@@ -5,8 +5,9 @@ import { Browser, screen, tabStorage } from './testing/fixture'
 
 const text = (value: string) => ({ type: 'text' as const, body: { text: value } })
 
-async function live(options: Parameters<Browser['open']>[0] = {}) {
+async function live(options: Parameters<Browser['open']>[0] = {}, reservedEpoch?: string) {
   const browser = new Browser()
+  if (reservedEpoch !== undefined) browser.server.reservedEpoch = reservedEpoch
   const page = browser.open(options)
   page.client.start()
   await browser.clock.pass(50)
@@ -44,6 +45,36 @@ describe('sending', () => {
     server.agentSays('Hi')
     await clock.pass(10)
     expect(screen(client)).toEqual(['Hello sent', 'Hi sent'])
+  })
+
+  it('takes the ack for the entry where none follows', async () => {
+    const { client, clock, server, say } = await live({}, '')
+    say('Hello')
+    await clock.pass(10)
+    say('again')
+    await clock.pass(10)
+    server.agentSays('Hi')
+    await clock.pass(3_000)
+    expect(screen(client)).toEqual(['Hello sent', 'again sent', 'Hi sent'])
+    expect(server.received.filter(({ t }) => t === 'sync')).toEqual([])
+    expect(server.received.filter(({ t }) => t === 'rcv').at(-1)).toMatchObject({ upto: 3 })
+    server.close(1006)
+    await clock.pass(6_000)
+    expect(server.hellos.at(-1)).toMatchObject({ echo: false, cursors: { [server.conv]: ['k3f9', 3] } })
+    expect(screen(client)).toEqual(['Hello sent', 'again sent', 'Hi sent'])
+  })
+
+  it('asks for what is missing before such an ack', async () => {
+    const { client, clock, server, say } = await live()
+    say('Hello')
+    await clock.pass(10)
+    server.dropEchoes = true
+    server.agentSays('lost on the way')
+    server.dropEchoes = false
+    say('again')
+    await clock.pass(10)
+    expect(screen(client)).toEqual(['Hello sent', 'lost on the way sent', 'again sent'])
+    expect(server.received.filter(({ t }) => t === 'sync')).toHaveLength(1)
   })
 
   it('passes over an echo that comes twice', async () => {

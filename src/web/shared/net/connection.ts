@@ -144,7 +144,7 @@ export class Connection {
         link.open = true
         const hello: ClientFrame = {
           t: 'hello', id: this.hooks.nextId(), ver: 1, role: this.options.role, dev, vis: signals.visible(),
-          cursors: this.hooks.cursors(),
+          echo: false, cursors: this.hooks.cursors(),
           ...(this.token ? { token: this.token.token } : {}),
           ...(this.resume ? { resume: this.resume } : {}),
         }

@@ -110,15 +110,22 @@ export class ConversationLog {
     this.epoch = epoch
   }
 
-  /** The server has an own send on disk; its entry will follow. Shown at once, and replaced by the entry (whose rev is higher). */
-  onAck(row: OutboxRow, ack: AckFrame, from: Entry['from']): void {
-    if (this.epoch !== undefined && ack.epoch !== this.epoch) return
-    if (row.type !== 'text' && row.type !== 'note') return
-    const provisional: Entry = {
-      conv: this.id, seq: ack.seq, id: ack.id, ts: ack.ts, type: row.type, from, dev: row.dev, n: ack.n, rev: 0,
+  /**
+   * The server has an own send on disk. Either the ack is all that comes of it, or its entry follows: then it is shown at once, and
+   * replaced by the entry (whose rev is higher).
+   */
+  onAck(row: OutboxRow, ack: AckFrame, from: Entry['from']): Applied {
+    this.epoch ||= ack.epoch // a reserved conversation has none before its first entry
+    if (ack.epoch !== this.epoch || row.type !== 'text' && row.type !== 'note') return 'known'
+    const whole = ack.echo === false && this.last !== undefined
+    const entry: Entry = {
+      conv: this.id, seq: ack.seq, id: ack.id, ts: ack.ts, type: row.type, from, dev: row.dev, n: ack.n, rev: whole ? ack.seq : 0,
+      skip: ack.skip,
       ...(row.body ? { body: row.body as NonNullable<Entry['body']> } : {}),
     }
-    this.merge(provisional)
+    if (whole) return this.apply(entry)
+    this.merge(entry)
+    return 'known'
   }
 
   private advance(entry: Entry): void {

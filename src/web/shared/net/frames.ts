@@ -49,7 +49,7 @@ export interface Entry {
   conv: ConvId
   seq: number
   /** So many entries right before this one are internal and are not sent to visitors. */
-  skip?: number
+  skip?: number | undefined
   id: string
   ts: number
   type: string
@@ -67,7 +67,7 @@ export interface Mark { p: string; rcv: number; read: number }
 export interface Counts { waiting: number; mine: number; open: number }
 
 export interface HelloFrame {
-  t: 'hello'; id: number; ver: 1; role: Role; token?: string; dev: string; vis: boolean
+  t: 'hello'; id: number; ver: 1; role: Role; token?: string; dev: string; vis: boolean; echo: boolean
   cursors: Record<ConvId, Cursor>; resume?: string
 }
 export interface SendFrame {
@@ -113,6 +113,8 @@ export interface EntryFrame extends Entry { t: 'entry' }
 export interface AckFrame {
   t: 'ack'; re?: number; conv: ConvId; n: number; dev?: string; seq: number; epoch: string; id: string; ts: number
   stable?: number; dup?: boolean
+  /** False: its entry does not follow, and reads as it was sent. */
+  echo?: boolean; skip?: number
 }
 export interface PageFrame {
   t: 'page'; re?: number; conv: ConvId; epoch: string; head: number; stable?: number; items: Entry[]; more: boolean

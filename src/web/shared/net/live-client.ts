@@ -3,7 +3,7 @@ import type {
 } from './api'
 import { Coalescer } from './coalescer'
 import { Connection } from './connection'
-import { ConversationLog } from './conversation-log'
+import { type Applied, ConversationLog } from './conversation-log'
 import { Emitter } from './emitter'
 import type {
   ClientFrame, ConvId, Conversation, Cursor, Entry, PageFrame, PresenceFrame, QueueFrame, ReadyFrame,
@@ -61,7 +61,10 @@ export class LiveClient implements LiveClientApi {
       send: (frame) => this.connection.send(frame),
       nextId: () => ++this.ids,
       changed: (conv) => this.changed(conv),
-      acked: (row, ack) => this.log(ack.conv).onAck(row, ack, this.me ?? { k: 'v', id: '' }),
+      acked: (row, ack) => {
+        const log = this.log(ack.conv)
+        this.reached(log, log.onAck(row, ack, this.me as Sender)) // known since `ready`
+      },
       moved: (from, to) => this.onMoved(from, to),
       instead: () => this.freshConv ?? this.currentConv,
       discarded: (rows) => this.events.emit('discarded', rows.map(({ conv, body }) => ({ conv, text: textOf(body) }))),
@@ -260,8 +263,7 @@ export class LiveClient implements LiveClientApi {
       case 'entry': return this.onEntry(frame)
       case 'ack':
         this.outbox.onAck(frame)
-        if (frame.stable !== undefined) this.outbox.onStable(frame.conv, frame.stable)
-        return this.changed(frame.conv)
+        return this.outbox.onStable(frame.conv, frame.stable ?? 0)
       case 'stable': return this.outbox.onStable(frame.conv, frame.upto)
       case 'error':
         if (this.outbox.onError(frame)) return
@@ -316,13 +318,17 @@ export class LiveClient implements LiveClientApi {
     }
     if (this.isOwn(entry)) this.outbox.onEcho(entry, log.cursor()?.[0] ?? log.info?.epoch ?? '')
     const applied = log.apply(entry)
-    if (applied === 'hole') this.sync(log)
-    this.afterEntry(log, entry)
+    this.afterEntry(log, entry, applied)
     if (live && applied === 'new' && !this.isOwn(entry)) this.events.emit('message', entry)
   }
 
-  private afterEntry(log: ConversationLog, entry: Entry): void {
+  private afterEntry(log: ConversationLog, entry: Entry, applied?: Applied): void {
     this.typers.ended(entry.conv, entry.from)
+    this.reached(log, applied)
+  }
+
+  private reached(log: ConversationLog, applied?: Applied): void {
+    if (applied === 'hole') this.sync(log)
     const last = log.cursor()?.[1]
     if (last) this.receipts.mark(log.id, last)
     this.changed(log.id)

@@ -14,6 +14,8 @@ export const agentId = '72614'
 export class FakeServer {
   conv = '7261402113'
   epoch = 'k3f9'
+  /** Before the first entry: '' from the daemon. */
+  reservedEpoch = 'k3f9'
   entries: Entry[] = []
   status: Conversation['status'] = 'new'
   /** Set to lose things on the way. */
@@ -79,18 +81,19 @@ export class FakeServer {
     return this.append({ type: 'text', from: { k: 'a', id: agentId, name: 'Li Na' }, body: { text } })
   }
 
-  append(part: Partial<Entry> & Pick<Entry, 'type' | 'from'>): Entry {
+  append(part: Partial<Entry> & Pick<Entry, 'type' | 'from'>, push = true): Entry {
     const seq = this.entries.length + 1
     const entry: Entry = { t: 'entry', conv: this.conv, seq, id: `9${seq}`, ts: this.clock.wall(), rev: seq, ...part }
     this.entries.push(entry)
     if (this.holdEntries) this.holdEntries.push(entry)
-    else if (!this.dropEchoes) this.push(entry as ServerFrame)
+    else if (push && !this.dropEchoes) this.push(entry as ServerFrame)
     return entry
   }
 
   info(): Conversation {
     return {
-      conv: this.conv, epoch: this.epoch, head: this.entries.length, status: this.status, claim: 0, assignee: null,
+      conv: this.conv, epoch: this.entries.length ? this.epoch : this.reservedEpoch, head: this.entries.length, status: this.status,
+      claim: 0, assignee: null,
     }
   }
 
@@ -166,16 +169,17 @@ export class FakeServer {
     }
     this.counters.set(lane, frame.n)
     const ack: AckFrame = { t: 'ack', conv: frame.conv, n: frame.n, seq: 0, epoch: this.epoch, id: '', ts: this.clock.wall() }
+    const echo = socket.hello?.echo !== false || frame.type !== 'text' || this.status === 'new' || frame.dev !== undefined
     if (frame.type !== 'void') {
       if (this.status === 'new') this.status = 'waiting'
       Object.assign(ack, { seq: this.entries.length + 1, id: `9${this.entries.length + 1}`, stable: this.entries.length + 1 })
     }
     this.answers.set(key, ack)
-    const answer = () => !this.dropAcks && this.push({ ...ack, ...re }, socket)
+    const answer = () => !this.dropAcks && this.push({ ...ack, ...re, ...(echo ? {} : { echo }) }, socket)
     if (!this.echoFirst) answer()
     if (frame.type !== 'void') {
       const k = socket.hello?.role === 'agent' ? 'a' : 'v'
-      this.append({ conv: frame.conv, type: frame.type, from: { k, id: this.principal }, dev, n: frame.n, ...(frame.body ? { body: frame.body } : {}) })
+      this.append({ conv: frame.conv, type: frame.type, from: { k, id: this.principal }, dev, n: frame.n, ...(frame.body ? { body: frame.body } : {}) }, echo)
     }
     if (this.echoFirst) answer()
   }
