@@ -25,10 +25,10 @@ struct Slot {
 };
 
 constexpr std::string_view kLongNames[] = {
-    "t",     "id",        "conv",     "n",       "type",      "body",        "if",          "dev",
-    "ver",   "role",      "token",    "vis",     "echo",      "resume",    "cursors",     "after",       "before",
-    "limit", "epoch",     "seq",      "view",    "watch",     "since",       "upto",        "on",
-    "value", "body.text", "body.ref", "body.to", "body.note", "body.reason", "body.target", "if.claim"};
+    "t",        "id",      "conv",      "n",           "type",        "body",    "if",    "dev",    "ver",
+    "role",     "token",   "vis",       "echo",        "resume",      "cursors", "after", "before", "limit",
+    "epoch",    "seq",     "view",      "watch",       "since",       "upto",    "on",    "value",  "body.text",
+    "body.ref", "body.to", "body.note", "body.reason", "body.target", "if.claim"};
 static_assert(std::size(kLongNames) == static_cast<std::size_t>(Field::kCount));
 constexpr std::string_view name_of(Field field) { return kLongNames[static_cast<std::size_t>(field)]; }
 
@@ -189,9 +189,8 @@ class Interpreter {
     if (role != "visitor" && role != "agent") return fail(Field::kRole, "must be \"visitor\" or \"agent\"");
     hello.agent = role == "agent";
     return take_string(Field::kToken, hello.token, kOptional) && take_dev(hello.dev) &&
-           take_bool(Field::kVis, hello.visible, kOptional) &&
-           take_bool(Field::kEcho, hello.echo, kOptional) && take_string(Field::kResume, hello.resume, kOptional) &&
-           cursors(hello);
+           take_bool(Field::kVis, hello.visible, kOptional) && take_bool(Field::kEcho, hello.echo, kOptional) &&
+           take_string(Field::kResume, hello.resume, kOptional) && cursors(hello);
   }
 
   bool cursors(Hello& hello) {

@@ -48,8 +48,8 @@ void Home::appended(InFlight& flight, const store::Appended& result) {
   PARLEY_FAULT_POINT("session.before_ack");
   const bool is_new = !result.dup && result.seq > 0;
   if (is_new && c.meta.epoch.empty()) c.meta.epoch = result.epoch;
-  const std::uint64_t stable =
-      is_new ? std::min(result.seq, std::max(result.stable, c.archived)) : journal_.stable(c.meta.id, result.seq);  // a repeat may be old
+  const std::uint64_t stable = is_new ? std::min(result.seq, std::max(result.stable, c.archived))
+                                      : journal_.stable(c.meta.id, result.seq);  // a repeat may be old
   if (stable < result.seq) await_stable(c, result.seq, flight.who.session);
   const bool echoed = !is_new || is_echoed(c, flight);
   std::optional<std::uint64_t> unechoed;

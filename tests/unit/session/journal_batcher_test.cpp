@@ -84,7 +84,8 @@ class JournalBatcherTest : public ::testing::Test {
     batcher.add(order, store::Append(), std::make_unique<Waiter>(std::move(then)));
   }
   void add(AppendOrder& order, const char* name) {
-    add(order, [this, name](const Appended& result) { answers.append(name).append(result.code == Code::kOk ? " " : "! "); });
+    add(order,
+        [this, name](const Appended& result) { answers.append(name).append(result.code == Code::kOk ? " " : "! "); });
   }
 
   Reactor reactor{"test"};
