@@ -67,7 +67,7 @@ struct Member {
 /// One sender instance in one conversation.
 struct Sender {
   domain::SenderState settled;
-  std::vector<InFlight*> in_flight;  ///< at most kInFlightMax, by n; their batcher owns them
+  std::vector<std::unique_ptr<InFlight>> in_flight;  ///< at most kInFlightMax, by n
   std::uint64_t next_n() const { return settled.expected() + in_flight.size(); }
   /// The journal could not take what came before: what is still in flight will be refused as out of order, and until
   /// then nothing can go on.

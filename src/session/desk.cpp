@@ -166,7 +166,7 @@ void Desk::committed(const domain::ConversationMeta& meta, bool visitor_text) {
     world_.agent_assigned(tenant_, meta.id, meta.assignee,
                           presence == agents_.end() ? AgentStatus::kAway : presence->second.effective);
   }
-  if (visitor_text) {
+  if (visitor_text && (row.visitor_seqs.empty() || row.visitor_seqs.back() < meta.last_text_seq)) {
     if (row.visitor_seqs.size() >= 2 * kUnreadMax)
       row.visitor_seqs.erase(row.visitor_seqs.begin(), row.visitor_seqs.end() - kUnreadMax);
     row.visitor_seqs.push_back(meta.last_text_seq);

@@ -140,7 +140,7 @@ class Desk : private ReactorBound {
   std::vector<Watch> watches_;
   std::map<std::uint64_t, Presence> agents_;
   std::unordered_map<std::uint64_t, Who> agent_sessions_;
-  bool online_ = false, queue_dirty_ = false, presence_dirty_ = false;
+  bool online_ = false, queue_dirty_ = false;
   std::chrono::steady_clock::time_point queue_told_{};
 };
 

@@ -141,7 +141,7 @@ class Home : private ReactorBound {
 
   // home_send.cpp: the way of a message, up to the journal
   void arrived(Conversation* c, protocol::Code code, SendRequest&& request);
-  /// `fetched`: the entry it changes, if that had to be read first.
+  /// `fetched`: the entry it changes, if that had to be read from the store.
   void accept(Conversation& c, SendRequest&& request, const store::StoredEntry* fetched = nullptr);
   asio::awaitable<void> fetch_target(SendRequest request);
   void refuse(Conversation& c, const SendRequest& request, protocol::Code code, std::string_view field = {},

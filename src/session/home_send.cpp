@@ -104,8 +104,8 @@ domain::ConversationMeta Home::projected(const Conversation& c) {
   domain::ConversationMeta meta = c.meta;
   std::vector<const InFlight*> changes;
   for (const auto& [key, sender] : c.senders) {
-    for (const InFlight* flight : sender.in_flight) {
-      if (flight->changes()) changes.push_back(flight);
+    for (const auto& flight : sender.in_flight) {
+      if (flight->changes()) changes.push_back(flight.get());
     }
   }
   std::sort(changes.begin(), changes.end(), [](const InFlight* a, const InFlight* b) { return a->order < b->order; });
@@ -165,6 +165,8 @@ void Home::accept(Conversation& c, SendRequest&& r, const store::StoredEntry* fe
       flight.who = r.who;
       flight.re = r.re;
       flight.adopted = r.adopted;
+      if (is_void)
+        flight.as_sent = false;  // whoever gave it up does not expect to see it: the entry says that it is there
       return;
     }
     if (r.n < sender.next_n()) {
@@ -206,7 +208,7 @@ void Home::accept(Conversation& c, SendRequest&& r, const store::StoredEntry* fe
   if (changes_entry) {
     target = {fetched->type, fetched->audience, fetched->from, fetched->ts_ns, fetched->recalled};
     for (const auto& [other, at] : c.senders) {
-      for (const InFlight* flight : at.in_flight) {
+      for (const auto& flight : at.in_flight) {
         if (flight->kind == EntryType::kRecall && flight->target == r.target) target->recalled = true;
       }
     }
@@ -237,7 +239,7 @@ void Home::accept(Conversation& c, SendRequest&& r, const store::StoredEntry* fe
   }
   const bool is_open = c.meta.status == Status::kWaiting || c.meta.status == Status::kActive;
   const bool own_change = std::any_of(sender.in_flight.begin(), sender.in_flight.end(),
-                                      [](const InFlight* flight) { return flight->changes(); });
+                                      [](const auto& flight) { return flight->changes(); });
   if (r.type == EntryType::kText && !is_open && !verdict.change.status && !own_change) {
     // Somebody else's send, still on its way, opens the conversation. Should the journal fail to take that one, this
     // text must not end up where nobody sees it.
@@ -397,8 +399,8 @@ void Home::append(std::unique_ptr<InFlight> flight, store::Append item) {
   flight->order = c.appends.handed_over() + 1;
   if (flight->changes()) ++c.changing;
   if (journal_lags_) world_.slow_down(flight->who.session, kLagPauseMs);
-  flight->sender.in_flight.push_back(flight.get());
-  batcher_.add(c.appends, std::move(item), std::move(flight));
+  batcher_.add(c.appends, std::move(item), *flight);
+  flight->sender.in_flight.push_back(std::move(flight));
 }
 
 /// The note of a transfer is for the next agent only, so it is an entry of its own, internal, in the same batch. Its

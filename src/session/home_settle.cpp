@@ -29,7 +29,8 @@ void InFlight::answered(const store::Appended& result) { home.appended(*this, re
 void Home::appended(InFlight& flight, const store::Appended& result) {
   Conversation& c = flight.conversation;
   Sender& sender = flight.sender;
-  assert(!sender.in_flight.empty() && sender.in_flight.front() == &flight && "answers come in order");
+  assert(!sender.in_flight.empty() && sender.in_flight.front().get() == &flight && "answers come in order");
+  const std::unique_ptr<InFlight> owned = std::move(sender.in_flight.front());
   sender.in_flight.erase(sender.in_flight.begin());
   if (flight.changes()) --c.changing;
   const Code code = result.code;

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cassert>
+#include <utility>
 
 namespace parley::session {
 
-void JournalBatcher::add(AppendOrder& order, store::Append append, std::unique_ptr<AppendWaiter> waiter) {
+void JournalBatcher::add(AppendOrder& order, store::Append append, AppendWaiter& waiter) {
   check_home();
   if (items_.empty()) home().at_turn_end([this] { submit(); });
   items_.push_back(std::move(append));
-  waiting_.push_back({&order, ++order.handed_over_, std::move(waiter)});
+  waiting_.push_back({&order, ++order.handed_over_, &waiter});
 }
 
 void JournalBatcher::submit() {
@@ -20,7 +21,8 @@ void JournalBatcher::submit() {
   items.swap(items_);
   items_.reserve(items.size());  // the next turn's are about as many
   const bool taken = journal_.submit(std::move(items), [this, batch](std::span<store::Journal::Answer> part) {
-    for (store::Journal::Answer& answer : part) answered(std::move((*batch)[answer.index]), std::move(answer.result));
+    for (store::Journal::Answer& answer : part)
+      answered(std::exchange((*batch)[answer.index], {}), std::move(answer.result));
   });
   if (taken) return;
   store::Appended busy;
@@ -45,12 +47,11 @@ void JournalBatcher::deliver(Waiting&& waiting, store::Appended&& result) {
   if (waiting.place != order.answered_ + 1) {
     const auto behind =
         std::find_if(early.begin(), early.end(), [&](const auto& e) { return e.place > waiting.place; });
-    early.insert(behind, {waiting.place, std::move(waiting.waiter), std::move(result)});
+    early.insert(behind, {waiting.place, waiting.waiter, std::move(result)});
     return;
   }
   ++order.answered_;
   waiting.waiter->answered(result);
-  waiting.waiter.reset();
   while (!early.empty() && early.front().place == order.answered_ + 1) {
     const AppendOrder::Early next = std::move(early.front());
     early.erase(early.begin());

@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <deque>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,11 +9,14 @@
 
 namespace parley::session {
 
-/// Waits for the answer to one append; the batcher owns it until then.
+/// Waits for the answer to one append. It stays until then, and may be gone afterwards. A journal that is lost or
+/// closed never answers.
 class AppendWaiter {
  public:
-  virtual ~AppendWaiter() = default;
-  virtual void answered(const store::Appended& result) = 0;  ///< once; it is destroyed afterwards
+  virtual void answered(const store::Appended& result) = 0;  ///< once
+
+ protected:
+  ~AppendWaiter() = default;
 };
 
 /// The appends of one conversation: which are on their way, and answers that came before their turn. Part of the
@@ -30,7 +32,7 @@ class AppendOrder {
   friend class JournalBatcher;
   struct Early {
     std::uint64_t place = 0;
-    std::unique_ptr<AppendWaiter> waiter;
+    AppendWaiter* waiter = nullptr;
     store::Appended result;
   };
   std::uint64_t handed_over_ = 0, answered_ = 0;
@@ -49,13 +51,13 @@ class JournalBatcher : private ReactorBound {
   JournalBatcher(Reactor& home, store::Journal& journal) : ReactorBound(home), journal_(journal) {}
   /// `waiter` is answered once, at home, later; `order` is that of the item's conversation. A full journal queue
   /// answers kBusy.
-  void add(AppendOrder& order, store::Append append, std::unique_ptr<AppendWaiter> waiter);
+  void add(AppendOrder& order, store::Append append, AppendWaiter& waiter);
 
  private:
   struct Waiting {
     AppendOrder* order = nullptr;
     std::uint64_t place = 0;  // in it
-    std::unique_ptr<AppendWaiter> waiter;
+    AppendWaiter* waiter = nullptr;
   };
   struct Answered {
     Waiting waiting;

@@ -130,6 +130,7 @@ void Session::place(const ProfilePtr& profile) {
 
 /// On the reactor where it stays.
 void Session::arrived() {
+  if (flush_asked_) shard_->flush_later(key());  // what was said before hello, under the key it had there
   arm_heartbeat(kAuthenticateMax);
   shard_->profiles().with(who_.tenant, knows(who_), [shard = shard_, key = key()](Result<ProfilePtr> profile) {
     Session* self = shard->find(key);

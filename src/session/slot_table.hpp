@@ -23,7 +23,9 @@ class SlotTable {
     }
     const std::uint32_t place = free_.back();
     free_.pop_back();
-    return static_cast<std::uint64_t>(++slots_[place].taken) << kPlaceBits | place;
+    std::uint32_t& taken = slots_[place].taken;
+    if (++taken == 0) ++taken;  // or slot 0 would give the key 0
+    return static_cast<std::uint64_t>(taken) << kPlaceBits | place;
   }
   T& put(std::uint64_t key, std::unique_ptr<T> object) {
     Slot& slot = slots_[place_of(key)];

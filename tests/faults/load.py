@@ -40,6 +40,8 @@ class Load:
             self.agents.append(self.site.agent_client(name, url=self._url))
         for i in range(self._visitors):
             self.visitors.append(self.site.visitor_client(f"visitor-{i}", url=self._url))
+        for client in self.clients[::2]:
+            client.echo = False  # as web clients; others take every entry
         for client in self.clients:
             await self._begin(client)
         for visitor in self.visitors:

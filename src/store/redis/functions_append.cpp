@@ -109,7 +109,8 @@ struct Places {
 /// What append() in parley_j1.lua is told of each item, 64 bytes: index of the conversation's field u16 and of the
 /// sender's u16 (0: n is 0), flags u8, traits u8, n u48, hash 8, ts 8, id 8; and, looked at only if flags or traits ask
 /// for it: refusal u8, status u8, number of the tenant's key of open conversations u16, of the opening u16, index of
-/// the visitor's field u16, if_claim u32, assignee 8, tenant 8.
+/// the visitor's field u16, if_claim u32 (compared as it stands with the claim that the script wrote), assignee 8,
+/// tenant 8.
 Record<kHeaderBytes> header_of(const Append& item, bool absent_is_new, const Places& places) {
   Record<kHeaderBytes> header;
   header.put(places.conversation, 2).put(places.sender, 2);

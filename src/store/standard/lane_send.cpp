@@ -12,7 +12,7 @@ namespace {
 
 constexpr unsigned kBatchesInFlight = 2;
 constexpr std::size_t kBatchBytes = 2u << 20;
-constexpr std::size_t kBatchTenants = 200;  // the script names a set of open conversations per tenant by one byte
+constexpr std::size_t kBatchTenants = 200;  // each may be one more key of the command
 
 }  // namespace
 

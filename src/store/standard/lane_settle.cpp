@@ -11,6 +11,8 @@ namespace {
 using namespace std::chrono_literals;
 using redis::Outcome;
 
+constexpr std::size_t kAhead = 8;  // items whose projections are on their way from memory
+
 bool is_missing_function(const redis::Reply& reply) {
   return reply.text.find("Function not found") != std::string::npos;
 }
@@ -91,9 +93,9 @@ void JournalLane::handle(unsigned number, Batch& batch, redis::AppendReply reply
   }
   trouble("");
   std::uint64_t stored_items = 0;
-  for (const Append* item : batch.items) projections_.expect(item->conv);  // cold ones are waited for together
   ready_.answers.reserve(ready_.answers.size() + batch.items.size());
   for (std::size_t i = 0; i < batch.items.size(); ++i) {
+    if (i + kAhead < batch.items.size()) projections_.expect(batch.items[i + kAhead]->conv);
     Outcome& outcome = reply.outcomes[i];
     if (outcome.kind == Outcome::Kind::kMissing) {
       shard.held = true;

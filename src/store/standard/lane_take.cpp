@@ -66,6 +66,10 @@ bool JournalLane::is_away() const {
 void JournalLane::answer(Origin& origin, Appended&& result) {
   --queued_items_;
   queued_bytes_ -= origin.bytes;
+  // Others of its submit may wait long.
+  Append& append = origin.submit->items[origin.index];
+  append.bytes = std::string();
+  append.text = std::string();
   ready_.add(std::exchange(origin.submit, nullptr), origin.index, std::move(result));
 }
 

@@ -120,7 +120,7 @@ void Projections::ask_again(ConversationId conv) {
 }
 
 void Projections::trim() {
-  if (all_.size() <= keep_max_) return;
+  if (all_.size() <= keep_max_ + keep_max_ / 8) return;  // looking at all of them has to pay off
   std::vector<std::pair<std::uint64_t, ConversationId>> uses;
   uses.reserve(all_.size());
   for (const auto& [conv, place] : all_) uses.emplace_back(place.used, conv);

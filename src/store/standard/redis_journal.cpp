@@ -241,11 +241,9 @@ void RedisJournal::close(std::chrono::milliseconds patience) {
       }
     }
   };
-  auto written = [](JournalLane& lane) {
-    lane.write_projections();
-    return lane.idle();
-  };
-  wait_for(written, true);
+  // At once instead of with the next tick; what Redis refuses waits for that.
+  for (const auto& lane : lanes_) run_on(lane->home(), until, [lane] { lane->write_projections(); });
+  wait_for([](JournalLane& lane) { return lane.idle(); }, true);
   for (const auto& lane : lanes_) {
     run_on(lane->home(), std::max(until, std::chrono::steady_clock::now() + 500ms), [this, lane] {
       if (lane == lanes_[0]) keeper_->close();

@@ -82,6 +82,7 @@ class Client:
         self.own: Optional[str] = None  # visitors: the conversation to write to
         self.stable: Dict[str, int] = {}  # by conversation: the highest seq that was said to be archived
         self.visible = True
+        self.echo = True  # False: an own text may come as its ack alone, as web clients ask for it
         self.window_acks = True  # send rcv as the protocol asks
         self.reconnect_cap_s = 0.5  # tests do not wait five seconds
         self.keep_frames = True  # False: frames that were dealt with do not stay in the inbox (long runs)
@@ -115,6 +116,7 @@ class Client:
             "role": self.role,
             "dev": self.dev,
             "vis": self.visible,
+            "echo": self.echo,
             "cursors": {c.id: [c.cursor.epoch, c.cursor.seq] for c in self.conversations.values() if c.cursor and c.cursor.epoch},
         }
         wire.next_id += 1
@@ -306,8 +308,10 @@ class Client:
         conversation = self.conversations.get(frame.get("conv", ""))
         if not conversation:
             return
+        sent: Optional[Frame] = None
         for i, pending in enumerate(conversation.outbox):
             if pending.n == frame.get("n") and pending.frame.get("dev", self.dev) == frame.get("dev", self.dev):
+                sent = pending.frame
                 del conversation.outbox[i]
                 if not pending.answer.done():
                     pending.answer.set_result(frame)
@@ -316,6 +320,10 @@ class Client:
             conversation.cursor.epoch = frame["epoch"]  # it was only reserved before
         facts = {k: frame[k] for k in ("seq", "epoch", "id", "dup", "code", "status") if k in frame}
         self.history.log(self.name, ev, who=self.who, dev=frame.get("dev", self.dev), conv=conversation.id, n=frame.get("n"), **facts)
+        if frame.get("echo") is False:
+            assert sent, f"{self.name}: an ack without an entry for a send that was answered before: {frame}"
+            entry = {k: frame[k] for k in ("conv", "seq", "skip", "id", "ts", "n") if k in frame}
+            self._on_entry(conversation, {**entry, "t": "entry", "rev": frame["seq"], "dev": self.dev, "from": self.ready["me"], "type": sent["type"], "body": sent["body"]}, "ack")
         conversation.window = min(INFLIGHT_MAX, conversation.window * 2)
         self._settled.set()
         self._pump(conversation)

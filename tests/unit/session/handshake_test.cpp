@@ -132,6 +132,21 @@ TEST_F(Handshake, KnowsATenantOnEveryReactorWhenOneKnowsIt) {
   EXPECT_TRUE(eventually([&] { return database->reads() > reads + 1; })) << "until it is answered";
 }
 
+TEST_F(Handshake, AnswersWhatCameBeforeHelloAlsoOnItsWayToAnotherReactor) {
+  reactors_wanted = 2;
+  start();
+  const std::size_t home = Placement(2, settings.tenant).desk(kTenant), other = 1 - home;
+  visitor(1, home);
+  visitor(2, other);  // both know the tenant now, so the way from hello to the move is one turn
+  FakePeer& peer = connect(own_page(), other);
+  json frames = json::array();
+  frames.push_back({{"t", "probe"}, {"id", 9}});
+  frames.push_back(visitor_hello(VisitorId{3}, new_dev()));
+  peer.say(frames);
+  EXPECT_EQ(peer.reply_to(9)["code"], "unauthenticated");
+  EXPECT_EQ(peer.reply_to(1)["t"], "ready");
+}
+
 TEST_F(Handshake, SaysByeToWhoIsNotAdmitted) {
   start();
   PeerInfo info = own_page();

@@ -81,7 +81,7 @@ class JournalBatcherTest : public ::testing::Test {
     reactor.run();
   }
   void add(AppendOrder& order, std::function<void(const Appended&)> then) {
-    batcher.add(order, store::Append(), std::make_unique<Waiter>(std::move(then)));
+    batcher.add(order, store::Append(), waiters_.emplace_back(std::move(then)));
   }
   void add(AppendOrder& order, const char* name) {
     add(order,
@@ -103,6 +103,7 @@ class JournalBatcherTest : public ::testing::Test {
     reactor.at_turn_end([this] { asio::post(reactor.context(), [this] { next(); }); });
   }
   std::deque<std::function<void()>> steps_;
+  std::deque<Waiter> waiters_;
 };
 
 TEST_F(JournalBatcherTest, AddsOfOneTurnAreOneBatch) {

@@ -105,6 +105,35 @@ TEST_F(Sending, EchoesToASenderThatDoesNotListen) {
   EXPECT_FALSE(ann.send(v.conv(), "text", {{"text", "unseen"}}).contains("echo")) << "it has no log to put it into";
 }
 
+TEST_F(Sending, EchoesATextThatItsSenderGaveUpOnTheWay) {
+  start();
+  Client v = visitor(1, 0, {{"echo", false}});
+  v.text("opens");
+  journal->hold();
+  v.post(v.conv(), "text", {{"text", "too slow"}});
+  const std::uint64_t gave_up = v.post(v.conv(), "void", json::object(), 2);
+  v.peer->settle();
+  journal->release();
+  const json ack = v.peer->reply_to(gave_up);
+  EXPECT_EQ(ack["seq"], 2);
+  EXPECT_FALSE(ack.contains("echo"));
+  EXPECT_EQ(v.entry("too slow")["seq"], 2);
+}
+
+TEST_F(Sending, OutlivesAJournalThatNeverAnswers) {
+  start();
+  Client v = visitor(1, 0, {{"echo", false}});
+  v.text("opens");
+  journal->hold();
+  v.post(v.conv(), "text", {{"text", "lost"}});
+  v.peer->settle();
+  journal->forget_held();
+  v.post(v.conv(), "text", {{"text", "lost"}}, 2);
+  v.post(v.conv(), "close", json::object(), 3);
+  v.peer->settle();
+  EXPECT_TRUE(v.peer->all("error").empty()) << "nobody knows what became of it";
+}
+
 TEST_F(Sending, GivesTheFirstAnswerAgain) {
   start();
   Client v = visitor(1);

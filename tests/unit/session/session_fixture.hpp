@@ -67,6 +67,11 @@ class FaultyJournal final : public store::Journal {
     held_.erase(held_.begin());
     refuse_later(*home, batch->items.size(), code, std::move(batch->done));
   }
+  /// They will never be answered.
+  void forget_held() {
+    std::lock_guard lock(mutex_);
+    held_.clear();
+  }
   std::size_t held_batches() const {
     std::lock_guard lock(mutex_);
     return held_.size();

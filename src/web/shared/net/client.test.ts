@@ -72,9 +72,23 @@ describe('sending', () => {
     server.agentSays('lost on the way')
     server.dropEchoes = false
     say('again')
+    await clock.pass(1)
+    expect(screen(client)).toEqual(['Hello sent', 'again sent'])
     await clock.pass(10)
     expect(screen(client)).toEqual(['Hello sent', 'lost on the way sent', 'again sent'])
     expect(server.received.filter(({ t }) => t === 'sync')).toHaveLength(1)
+  })
+
+  it('shows what was given up on its way and is stored all the same', async () => {
+    const { client, clock, server, say } = await live()
+    say('Hello')
+    await clock.pass(10)
+    const local = say('too slow')
+    await clock.pass(0)
+    client.discard(local)
+    await clock.pass(20)
+    expect(server.texts()).toEqual(['Hello', 'too slow'])
+    expect(screen(client)).toEqual(['Hello sent', 'too slow sent'])
   })
 
   it('passes over an echo that comes twice', async () => {

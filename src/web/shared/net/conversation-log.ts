@@ -116,16 +116,16 @@ export class ConversationLog {
    */
   onAck(row: OutboxRow, ack: AckFrame, from: Entry['from']): Applied {
     this.epoch ||= ack.epoch // a reserved conversation has none before its first entry
-    if (ack.epoch !== this.epoch || row.type !== 'text' && row.type !== 'note') return 'known'
-    const whole = ack.echo === false && this.last !== undefined
+    if (ack.epoch !== this.epoch) return 'known'
+    const alone = ack.echo === false && this.last !== undefined
+    if (row.type !== 'text' && row.type !== 'note') return alone ? 'hole' : 'known' // it was given up, and is there all the same
     const entry: Entry = {
-      conv: this.id, seq: ack.seq, id: ack.id, ts: ack.ts, type: row.type, from, dev: row.dev, n: ack.n, rev: whole ? ack.seq : 0,
+      conv: this.id, seq: ack.seq, id: ack.id, ts: ack.ts, type: row.type, from, dev: row.dev, n: ack.n, rev: alone ? ack.seq : 0,
       skip: ack.skip,
       ...(row.body ? { body: row.body as NonNullable<Entry['body']> } : {}),
     }
-    if (whole) return this.apply(entry)
-    this.merge(entry)
-    return 'known'
+    this.merge(entry) // also before a hole: what is acknowledged stays on the screen
+    return alone ? this.apply(entry) : 'known'
   }
 
   private advance(entry: Entry): void {

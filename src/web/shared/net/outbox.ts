@@ -176,7 +176,7 @@ export class Outbox {
   }
 
   onAck(ack: AckFrame): void {
-    const found = this.answered(ack.re, ack.conv, ack.n, ack.dev)
+    const found = this.answered(undefined, ack.conv, ack.n, ack.dev) // also of an earlier attempt
     if (!found) return
     const { lane, row } = found
     this.offWire(row)
