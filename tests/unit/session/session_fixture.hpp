@@ -222,6 +222,11 @@ class FakePeer final : public Peer {
     cut_ = true;
     wake();
   }
+  /// From now on frames are counted, not kept.
+  void count_only() { counts_only_ = true; }
+  std::size_t counted() const { return counted_; }
+  /// On its reactor; ws::kPadding bytes behind it are readable.
+  void hear(std::span<char> text) { handler_->on_message(text); }
   /// What is sent stays in the queue until drain().
   void stall() { stalled_ = true; }
   void drain() {
@@ -307,6 +312,10 @@ class FakePeer final : public Peer {
   }
   void send(FramePtr frame) override {
     if (gone_) return;
+    if (counts_only_) {
+      ++counted_;
+      return;
+    }
     const auto second = static_cast<unsigned char>(frame->bytes()[1]);
     const std::string payload(frame->bytes().substr(second < 126 ? 2 : second == 126 ? 4 : 10));
     if (stalled_) queued_ = queued_ + frame->size();
@@ -368,7 +377,8 @@ class FakePeer final : public Peer {
   PeerInfo info_;
   PeerHandler* handler_ = nullptr;
   bool gone_ = false;
-  std::atomic<bool> cut_{false}, stalled_{false};
+  std::atomic<bool> cut_{false}, stalled_{false}, counts_only_{false};
+  std::atomic<std::size_t> counted_{0};
   std::atomic<std::size_t> queued_{0};
   std::atomic<std::uint64_t> last_id_{1000};
   mutable std::mutex mutex_;
