@@ -18,7 +18,7 @@ int main(int argc, char** argv) {
          "many agents; sessions: idle ones")
       ->check(CLI::IsMember({"relay", "echo", "broadcast", "sessions"}));
   app.add_option("--protocol", o.protocol,
-                 "parley, parley-conversations, floor, ws, socket.io, nats, centrifugo, xmpp");
+                 "parley, parley-conversations, parley-questions, floor, ws, socket.io, nats, centrifugo, xmpp");
   app.add_option("--port", o.port, "The server's port");
   app.add_option("--tenant", o.tenants,
                  "KEY TOKEN: public key of a site and bearer token of an agent; may be repeated");

@@ -49,14 +49,16 @@ class Protocol {
   virtual void message(Connection& from, std::string_view text, std::int64_t at, Sink& sink) = 0;
 };
 
-/// Throws std::runtime_error for a name that is none of parley, parley-conversations, floor, ws, socket.io, nats,
-/// centrifugo, xmpp.
+/// Throws std::runtime_error for a name that is none of parley, parley-conversations, parley-questions, floor, ws,
+/// socket.io, nats, centrifugo, xmpp.
 std::unique_ptr<Protocol> make_protocol(const Options& options);
 
 std::unique_ptr<Protocol> make_parley(const Options& options);
 /// Parley, where each message is a whole conversation: a text opens it, an agent claims it, the visitor closes it.
 /// Acked is the end, delivered the claim.
 std::unique_ptr<Protocol> make_parley_conversations(const Options& options);
+/// Parley, where each message is a `probe`, and both acked and delivered by its `pong`: nothing is stored.
+std::unique_ptr<Protocol> make_parley_questions(const Options& options);
 std::unique_ptr<Protocol> make_plain_json(const Options& options);  ///< the floor and ws
 std::unique_ptr<Protocol> make_socket_io(const Options& options);
 std::unique_ptr<Protocol> make_nats(const Options& options);

@@ -139,6 +139,16 @@ def _echo(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
         yield name, _load(ALL[name], "echo", "--pairs", min(run.size.pairs, 1000), "--window", 1, *_seconds(run))
 
 
+class _Questions(Parley):
+    protocol = "parley-questions"
+
+
+def _questions(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
+    makers = {"floor": ALL["floor"], "parley-embedded": lambda: _Questions("embedded")}
+    for name in (name for name in run.usable if name in makers):
+        yield name, _load(makers[name], "echo", "--bytes", 16, "--pairs", min(run.size.pairs, 1000), "--window", 1, *_seconds(run))
+
+
 def _sessions(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
     for name in run.usable:
         yield name, _load(ALL[name], "sessions", "--sessions", run.size.sessions)
@@ -200,6 +210,7 @@ SCENARIOS = [
     Scenario("sustained", "Sustained load, all the way into PostgreSQL", _sustained, servers=["parley-everysec"], repeats=1),
     Scenario("broadcast", "One message to 500 receivers", _broadcast, servers=WITHOUT_GROUPS),
     Scenario("echo", "Messages back to their sender", _echo),
+    Scenario("questions", "Questions that the server answers itself, nothing stored", _questions),
     Scenario("sessions", "Idle sessions and handshakes", _sessions),
     Scenario("conversations", "New conversations: opened, assigned, closed", _conversations, servers=PARLEY_ONLY),
     Scenario("reactors", "One and two reactors on the same core", _reactors, servers=["parley-embedded"]),

@@ -225,6 +225,10 @@ def echo(results: Results) -> Tuple[str, Plots]:
     return per_delivery(results, "echo", "CPU per message, back to its sender")
 
 
+def questions(results: Results) -> Tuple[str, Plots]:
+    return per_delivery(results, "questions", "CPU per question, answered by the server itself")
+
+
 def sessions(results: Results) -> Tuple[str, Plots]:
     rows = []
     for case, runs in results.items():
@@ -330,6 +334,7 @@ def draw(name: str, results: Results) -> Tuple[str, Plots]:
         "sustained": sustained,
         "broadcast": broadcast,
         "echo": echo,
+        "questions": questions,
         "sessions": sessions,
         "conversations": conversations,
         "reactors": reactors,

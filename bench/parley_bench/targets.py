@@ -89,7 +89,7 @@ def _latency(all_results: Dict[str, Results], fsync: float) -> List[Judged]:
 
 def _others(all_results: Dict[str, Results]) -> List[Judged]:
     judged: List[Judged] = []
-    for name, factor in (("broadcast", 1.05), ("echo", 1.3)):
+    for name, factor in (("broadcast", 1.05), ("questions", 1.3), ("echo", 1.3)):
         results = all_results.get(name, {})
         for case in ("parley-everysec", "parley-embedded"):
             judged += _at_most(f"7 · CPU per delivery, {name}, {case} against the floor", _figure(results, case, reactor_us), _figure(results, "floor", reactor_us), factor)
