@@ -48,14 +48,6 @@ void OutQueue::give_back() noexcept {
   bytes_ = 0;
 }
 
-void OutQueue::keep_first(std::size_t keep) {
-  if (!list_) return;
-  const std::size_t end = std::min(list_->frames.size(), list_->head + keep);
-  for (std::size_t i = end; i < list_->frames.size(); ++i) bytes_ -= list_->frames[i]->size();
-  list_->frames.resize(end);
-  if (list_->head == end) give_back();
-}
-
 void OutQueue::taken(std::size_t bytes) {
   bytes_ -= bytes;
   while (bytes > 0) {

@@ -23,10 +23,6 @@ class OutQueue {
   void push(session::FramePtr frame);
   bool empty() const noexcept { return list_ == nullptr; }
   std::size_t bytes() const noexcept { return bytes_; }
-  /// Bytes of the first frame the kernel has taken already.
-  bool begun() const noexcept { return list_ != nullptr && list_->offset > 0; }
-  /// Drops all but the first `keep` frames.
-  void keep_first(std::size_t keep);
   /// Writes as much as the kernel takes, 64 frames per system call, at most `kRounds` calls (then kMore). kDead: errno
   /// says why.
   Flush flush(int fd, const NetMetrics& metrics);

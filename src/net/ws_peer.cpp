@@ -63,7 +63,6 @@ WsPeer::WsPeer(ReactorNet& net, const NetOf& net_of, const WsOptions& options, s
       above_(false),
       blocked_(false),
       lost_(false),
-      handshake_out_(false),
       reported_(false) {
   static_assert(sizeof(WsPeer) <= 128, "an idle connection is meant to be small");
   rare().info = std::move(info);
@@ -119,12 +118,6 @@ void WsPeer::send(session::FramePtr frame) {
   out_.push(std::move(frame));
   if (out_.bytes() > kLowWater) above_ = true;
   if (!blocked_) net().mark_dirty(*this);
-}
-
-void WsPeer::discard_queued() {
-  if (state_ != State::kOpen) return;
-  out_.keep_first(out_.begun() || !handshake_out_ ? 1 : 0);
-  if (!blocked_) net().mark_dirty(*this);  // on_drained() is owed if the queue was above low water
 }
 
 void WsPeer::close(protocol::CloseCode code) {
@@ -327,9 +320,7 @@ void WsPeer::on_turn_end() {
 }
 
 void WsPeer::flush() {
-  const std::size_t before = out_.bytes();
   const OutQueue::Flush result = out_.flush(fd(), net().metrics());
-  if (out_.bytes() < before) handshake_out_ = true;
   switch (result) {
     case OutQueue::Flush::kDead:
       return lost();

@@ -25,7 +25,7 @@ using NetOf = std::function<ReactorNet*(Reactor&)>;
 
 /// One WebSocket after its handshake. While idle it is this object alone, two cache lines: the queue, the rest of a
 /// message, a close in progress and what is kept of the request live elsewhere and only while there is something in
-/// them. No function of a handler is called from within send(), close(), set_handler(), discard_queued() or move_to().
+/// them. No function of a handler is called from within send(), close(), set_handler() or move_to().
 class WsPeer final : public Connection, public session::Peer {
  public:
   /// `handshake` is the answer to the upgrade request and goes out first.
@@ -43,7 +43,6 @@ class WsPeer final : public Connection, public session::Peer {
   void set_handler(session::PeerHandler* handler) override;
   void send(session::FramePtr frame) override;
   std::size_t queued_bytes() const override { return out_.bytes(); }
-  void discard_queued() override;
   void close(protocol::CloseCode code) override;
   void move_to(Reactor& target, std::function<void(Peer&)> then) override;
 
@@ -95,10 +94,9 @@ class WsPeer final : public Connection, public session::Peer {
   State state_ = State::kOpen;
   protocol::ws::Opcode opcode_ = protocol::ws::Opcode::kText;
   bool allow_binary_ : 1;
-  bool above_ : 1;          // the queue was above low water; on_drained() is owed
-  bool blocked_ : 1;        // the kernel took no more: EPOLLOUT is awaited
-  bool lost_ : 1;           // dead, but not reported yet
-  bool handshake_out_ : 1;  // a byte of the queue has gone out, so the 101 is no longer first
+  bool above_ : 1;    // the queue was above low water; on_drained() is owed
+  bool blocked_ : 1;  // the kernel took no more: EPOLLOUT is awaited
+  bool lost_ : 1;     // dead, but not reported yet
   bool reported_ : 1;
 };
 

@@ -332,7 +332,7 @@ void Shard::push_entry(SessionKey to, ConversationId conv, std::uint64_t seq, co
     return;
   }
   Shard& there = other(to.shard);
-  const bool taken = there.reactor().try_post([&there, to, conv, seq, frame] {
+  const bool taken = there.reactor().try_post([&there, to, conv, seq, frame = FramePtr(frame)] {
     if (Session* session = there.find(to)) session->push_entry(conv, seq, frame);
   });
   if (taken) return;
@@ -364,7 +364,7 @@ void Shard::push_ephemeral(SessionKey to, const FramePtr& frame) {
     return;
   }
   Shard& there = other(to.shard);
-  const bool taken = there.reactor().try_post([&there, to, frame] {
+  const bool taken = there.reactor().try_post([&there, to, frame = FramePtr(frame)] {
     if (Session* session = there.find(to)) session->push_ephemeral(frame);
   });
   if (!taken) shared_.metrics.dropped_ephemeral.add();
@@ -426,7 +426,7 @@ void Shard::online_changed(TenantId tenant, bool online) {
   const FramePtr frame = make_text_frame(json);
   for (auto& shard : shared_.shards) {
     Shard& there = *shard;
-    there.reactor().post([&there, tenant, frame] {
+    there.reactor().post([&there, tenant, frame = FramePtr(frame)] {
       there.sessions_.each([&](Session& session) {
         if (session.who().tenant == tenant && session.who().visitor()) session.push_ephemeral(frame);
       });

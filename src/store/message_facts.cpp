@@ -27,6 +27,24 @@ domain::EntryFacts facts_of(const MessageRow& row, const protocol::PackItem& ite
   return facts;
 }
 
+protocol::PackItem pack_item_of(const Append& item, std::uint64_t claim) {
+  protocol::PackItem out;
+  out.kind = item.kind;
+  out.tenant = item.tenant;
+  out.conv = item.conv;
+  out.id = item.id;
+  out.ts_ns = item.ts_ns;
+  out.principal = item.principal;
+  out.dev = item.dev;
+  out.n = item.n;
+  out.hash = item.hash;
+  out.claim = claim;
+  out.audience = item.audience;
+  out.codec = item.codec;
+  out.bytes = item.bytes;
+  return out;
+}
+
 std::uint64_t target_of(std::string_view text) {
   const nlohmann::json body = nlohmann::json::parse(text, nullptr, false);
   if (!body.is_object()) return 0;

@@ -5,6 +5,7 @@
 
 #include "parley/domain/conversation.hpp"
 #include "parley/protocol/pack.hpp"
+#include "parley/store/journal.hpp"
 
 namespace parley::store {
 
@@ -33,6 +34,9 @@ struct MessageRow {
 /// What domain::apply() needs to know of a stored row, for replay. `text` receives what facts.text points to.
 domain::EntryFacts facts_of(const MessageRow& row, const protocol::PackItem& item, std::string_view original_body,
                             std::string& text);
+
+/// The item as journals keep it, with the claim after it; views into `item`.
+protocol::PackItem pack_item_of(const Append& item, std::uint64_t claim = 0);
 
 /// "target" of an edit or a recall.
 std::uint64_t target_of(std::string_view json);

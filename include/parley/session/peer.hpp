@@ -50,8 +50,6 @@ class Peer {
   virtual void send(FramePtr frame) = 0;
   void send_json(std::string_view json) { send(make_text_frame(json)); }
   virtual std::size_t queued_bytes() const = 0;  ///< not yet taken by the kernel
-  /// Drops what is queued but not begun (the session became lagging).
-  virtual void discard_queued() = 0;
   /// Sends what is queued, then a close frame with {"code":"…"}; waits at most 3 s for the other side. on_closed
   /// follows.
   virtual void close(protocol::CloseCode code) = 0;

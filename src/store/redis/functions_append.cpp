@@ -84,23 +84,6 @@ std::uint64_t refusal_of(const Append& item) {
   return std::min<std::uint64_t>(static_cast<std::uint8_t>(item.bytes[0]), static_cast<std::uint64_t>(Code::kInternal));
 }
 
-protocol::PackItem pack_item_of(const Append& item) {
-  protocol::PackItem out;
-  out.kind = item.kind;
-  out.tenant = item.tenant;
-  out.conv = item.conv;
-  out.id = item.id;
-  out.ts_ns = item.ts_ns;
-  out.principal = item.principal;
-  out.dev = item.dev;
-  out.n = item.n;
-  out.hash = item.hash;
-  out.audience = item.audience;
-  out.codec = item.codec;
-  out.bytes = item.bytes;
-  return out;
-}
-
 /// Numbers of an item's fields and keys, as the command tells them; 0: it has none.
 struct Places {
   std::size_t conversation = 0, sender = 0, visitor = 0, open_set = 0, opening = 0;

@@ -1,6 +1,7 @@
 #include "appender.hpp"
 
 #include "body_codec.hpp"
+#include "message_facts.hpp"
 #include "parley/base/bytes.hpp"
 #include "parley/base/clock.hpp"
 #include "parley/base/fault_point.hpp"
@@ -18,24 +19,6 @@ std::string new_epoch() {
 }
 
 bool is_record(const Append& item) { return item.kind == EntryType::kVoid || item.kind == EntryType::kRefusal; }
-
-protocol::PackItem pack_item(const Append& item, std::uint64_t claim) {
-  protocol::PackItem out;
-  out.kind = item.kind;
-  out.tenant = item.tenant;
-  out.conv = item.conv;
-  out.id = item.id;
-  out.ts_ns = item.ts_ns;
-  out.principal = item.principal;
-  out.dev = item.dev;
-  out.n = item.n;
-  out.hash = item.hash;
-  out.claim = claim;
-  out.audience = item.audience;
-  out.codec = item.codec;
-  out.bytes = item.bytes;
-  return out;
-}
 
 void describe(const Append& item, const Conversation& conversation, Appended& answer) {
   answer.claim = conversation.meta.claim;
@@ -175,7 +158,7 @@ void Appender::store_entry(Append& item, Conversation& conversation, Appended& a
   row.status = conversation.meta.status;
   row.assignee = conversation.meta.assignee;
   row.channel = conversation.meta.channel;
-  rows_.insert(row, pack_item(item, conversation.meta.claim));
+  rows_.insert(row, pack_item_of(item, conversation.meta.claim));
   last_pos_ = row.pos;
   if (item.target != 0 && item.kind == EntryType::kEdit) {
     const std::string edit = plain_body(item.codec, item.bytes);
@@ -202,7 +185,7 @@ void Appender::store_record(const Append& item, Conversation& conversation, Code
   MessageRow row;
   row.pos = last_pos_ + 1;
   row.channel = conversation.meta.channel;
-  protocol::PackItem record = pack_item(item, conversation.meta.claim);
+  protocol::PackItem record = pack_item_of(item, conversation.meta.claim);
   const char code_byte = static_cast<char>(code);
   if (item.kind != EntryType::kVoid) {
     record.kind = EntryType::kRefusal;

@@ -3,7 +3,21 @@
 namespace parley::session::test {
 namespace {
 
-class Sending : public ChatTest {};
+class Sending : public ChatTest {
+ protected:
+  /// `action`: block or mask.
+  void forbid(const std::string& word, const std::string& action) {
+    write([&](store::Sql& sql) {
+      store::WordList list;
+      list.id = 5;
+      list.tenant = kTenant;
+      list.name = "bad";
+      list.action = action;
+      list.words = {word};
+      store::word_lists::insert(sql, list);
+    });
+  }
+};
 
 TEST_F(Sending, StoresAcknowledgesAndShowsEachMessageOnce) {
   start();
@@ -48,15 +62,7 @@ TEST_F(Sending, TellsTheSenderWhenItsMessagesAreArchived) {
 
 TEST_F(Sending, TakesTheAckForTheEntryWhereASenderAsksForIt) {
   start();
-  write([](store::Sql& sql) {
-    store::WordList list;
-    list.id = 5;
-    list.tenant = kTenant;
-    list.name = "bad";
-    list.action = "mask";
-    list.words = {"poker"};
-    store::word_lists::insert(sql, list);
-  });
+  forbid("poker", "mask");
   const json quiet = {{"echo", false}};
   Client v = visitor(1, 0, quiet), tab = visitor(1), ann = agent(kAnn, 0, quiet);
   EXPECT_FALSE(v.text("opens").contains("echo")) << "it changes the conversation: the entry says how";
@@ -338,15 +344,7 @@ TEST_F(Sending, KeepsAConversationVisibleIfTheSendThatOpensItIsLost) {
 }
 
 TEST_F(Sending, RemembersARefusalAlsoAfterARestart) {
-  write([](store::Sql& sql) {
-    store::WordList list;
-    list.id = 5;
-    list.tenant = kTenant;
-    list.name = "bad";
-    list.action = "block";
-    list.words = {"casino"};
-    store::word_lists::insert(sql, list);
-  });
+  forbid("casino", "block");
   start();
   Client v = visitor(1);
   const std::string conv = v.conv();
@@ -366,15 +364,7 @@ TEST_F(Sending, AppliesANewWordListWithoutARestart) {
   start();
   Client v = visitor(1);
   v.text("poker");
-  write([](store::Sql& sql) {
-    store::WordList list;
-    list.id = 5;
-    list.tenant = kTenant;
-    list.name = "bad";
-    list.action = "block";
-    list.words = {"poker"};
-    store::word_lists::insert(sql, list);
-  });
+  forbid("poker", "block");
   service->tenant_changed(kTenant);
   EXPECT_TRUE(eventually([&] { return v.text("poker").value("code", "") == "filtered"; }));
   EXPECT_EQ(v.send(v.conv(), "text", {{"text", "poker"}}, 1)["dup"], true) << "what was accepted before stays accepted";

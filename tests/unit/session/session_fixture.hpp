@@ -329,7 +329,6 @@ class FakePeer final : public Peer {
     changed_.notify_all();
   }
   std::size_t queued_bytes() const override { return queued_; }
-  void discard_queued() override { queued_ = 0; }
   void close(protocol::CloseCode code) override {
     {
       std::lock_guard lock(mutex_);
