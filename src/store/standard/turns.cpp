@@ -43,7 +43,9 @@ void Turns::loop() {
     const std::uint64_t sync = sync_wanted_;
     const bool going_down = stopping_;
     lock.unlock();
+    const Clock::time_point begin = Clock::now();
     const Turn turn = turn_();
+    const Clock::duration took = Clock::now() - begin;
     lock.lock();
     if (turn == Turn::kLast || past_deadline() || (going_down && turn == Turn::kIdle)) break;
     if (turn != Turn::kFailed) retry = std::chrono::milliseconds(0);
@@ -51,7 +53,9 @@ void Turns::loop() {
     if (turn == Turn::kIdle) {
       sync_done_ = sync;
       synced_.notify_all();
-      wake_.wait_for(lock, options_.idle_wait, [&] { return stopping_ || sync_wanted_ != sync_done_; });
+      const Clock::duration longer = std::min<Clock::duration>(kPausePerTurn * took, kPauseMax);
+      wake_.wait_for(lock, std::max<Clock::duration>(longer, options_.idle_wait),
+                     [&] { return stopping_ || sync_wanted_ != sync_done_; });
     } else {
       retry = std::clamp(retry * 2, options_.retry_min, options_.retry_max);
       wake_.wait_for(lock, retry, [&] { return stopping_ && !going_down; });

@@ -11,14 +11,18 @@
 namespace parley::store::standard {
 
 /// A background thread that does one turn after the other: the next at once while there is more to do, after a pause
-/// when there is not, and less and less often while turns fail.
+/// when there is not, and less and less often while turns fail. The pause grows with the turn before it, so that what
+/// comes in small pieces is taken together where a turn is not cheap.
 class Turns {
  public:
   using Clock = std::chrono::steady_clock;
   struct Options {
-    std::string name;  ///< of the thread
-    std::chrono::milliseconds idle_wait, retry_min, retry_max;
+    std::string name;                     ///< of the thread
+    std::chrono::milliseconds idle_wait;  ///< shortest pause; the longest is kPauseMax
+    std::chrono::milliseconds retry_min, retry_max;
   };
+  static constexpr int kPausePerTurn = 9;  ///< so turns with nothing left over take a tenth of the time
+  static constexpr std::chrono::milliseconds kPauseMax{500};
   enum class Turn { kIdle, kMore, kFailed, kLast };
 
   Turns(Options options, std::function<Turn()> turn);
