@@ -3,5 +3,5 @@
 // pages (glibc.malloc.hugetlb) took nothing.
 extern "C" {
 // Read by jemalloc before main(). MALLOC_CONF in the environment goes over it.
-const char* malloc_conf = "thp:always,metadata_thp:auto";
+const char* malloc_conf = "thp:always,metadata_thp:auto,oversize_threshold:0";
 }
