@@ -66,6 +66,11 @@ async def test_a_flusher_that_loses_what_waits(tmp_path, seed, broken) -> None:
         await load.more_acks(30)
         stand.postgres.kill()
         await load.more_acks(100, timeout=15)
+
+        async def has_tried() -> bool:
+            return (await stand.daemon.metrics())["parley_archive_flush_failures"] > 0
+
+        await stand.until("the flusher has tried to write", has_tried)
         await stand.daemon.kill()
         stand.postgres.start()
         words = ""
