@@ -30,7 +30,7 @@ Home::Home(Reactor& reactor, store::Journal& journal, TenantProfiles& profiles, 
       on_stage_([this](std::size_t stage, std::chrono::nanoseconds spent) {
         metrics_.stage_seconds[stage]->observe(spent);
       }) {
-  home().post([this] { journal_.on_stable([this](const auto& archived) { became_stable(archived); }); });
+  home().post([this] { journal_.on_stable([this](auto archived) { became_stable(archived); }); });
 }
 
 void Home::with(ConversationId conv, Then then) {

@@ -157,7 +157,7 @@ class Home : private ReactorBound {
   void appended(InFlight& flight, const store::Appended& result);
   /// `sender` gets a `stable` frame when its entry is archived.
   static void await_stable(Conversation& c, std::uint64_t seq, SessionKey sender);
-  void became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived);
+  void became_stable(std::span<const std::pair<ConversationId, std::uint64_t>> archived);
   static bool is_echoed(const Conversation& c, const InFlight& flight);
   /// `knows`: the session that has all of the entry with its ack, or none.
   void committed(Conversation& c, InFlight& flight, const store::Appended& result, SessionKey knows);

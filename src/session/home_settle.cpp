@@ -82,7 +82,8 @@ void Home::await_stable(Conversation& c, std::uint64_t seq, SessionKey sender) {
   }
 }
 
-void Home::became_stable(const std::vector<std::pair<ConversationId, std::uint64_t>>& archived) {
+/// Senders are told when nothing of theirs waits any more; until then their acks say how far it is.
+void Home::became_stable(std::span<const std::pair<ConversationId, std::uint64_t>> archived) {
   check_home();
   for (const auto& [conv, archived_seq] : archived) {
     const std::uint64_t upto = archived_seq;  // a structured binding cannot be captured
@@ -93,8 +94,9 @@ void Home::became_stable(const std::vector<std::pair<ConversationId, std::uint64
     answer_.clear();
     protocol::append_stable(answer_, conv, upto);
     std::erase_if(c->awaiting_stable, [&](const auto& waiting) {
+      if (waiting.second > upto) return false;
       world_.reply(waiting.first, answer_);
-      return waiting.second <= upto;
+      return true;
     });
   }
 }

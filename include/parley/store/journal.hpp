@@ -164,9 +164,9 @@ class Journal {
   virtual asio::awaitable<Result<std::vector<Mark>>> load_marks(ConversationId conv) = 0;
 
   /// Entries that reached the archive, with the highest seq of each conversation. Set once per reactor, from there;
-  /// called there, for conversations appended to or loaded through that reactor. Never called by a store that
-  /// archives with the append itself.
-  using OnStable = std::function<void(const std::vector<std::pair<ConversationId, std::uint64_t>>&)>;
+  /// called there, for conversations appended to or loaded through that reactor, a few at a time. Never called by a
+  /// store that archives with the append itself.
+  using OnStable = std::function<void(std::span<const std::pair<ConversationId, std::uint64_t>>)>;
   virtual void on_stable(OnStable) {}
   /// The highest seq of the conversation, not above `head`, that is known here to be archived; may be low, never high.
   /// Home reactor.

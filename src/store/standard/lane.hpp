@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -67,7 +68,7 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   std::uint64_t reconnects() const noexcept;  ///< any thread
 
   void on_stable(Journal::OnStable handler) { on_stable_ = std::move(handler); }
-  void archived(const std::vector<std::pair<ConversationId, std::uint64_t>>& heads) const {
+  void archived(std::span<const std::pair<ConversationId, std::uint64_t>> heads) const {
     if (on_stable_) on_stable_(heads);
   }
 

@@ -22,12 +22,13 @@ constexpr std::int64_t kReserveAheadMs = 3000;
 // Each attempt to rewrite, even a failed one, begins one more file.
 constexpr auto kLookAtFileEvery = 10s;
 constexpr auto kRewriteEvery = 5min;
-// A flush follows an append within 50 ms, unless there is a backlog.
-constexpr auto kListPatience = 300ms, kListPause = 5ms;
+// A flush follows an append within 50 ms, under load within Turns::kPauseMax, unless there is a backlog.
+constexpr auto kListPatience = 700ms, kListPause = 5ms;
 // Longer than a conversation counts as young (JournalShared::is_young), since what is evicted may look like new.
 constexpr std::int64_t kEvictAfterS = 3600;
 constexpr std::size_t kEvictAtOnce = 256;  // a second
 constexpr auto kClosePause = 2ms;
+constexpr std::size_t kToldAtOnce = 32;  // conversations whose archived seq is told in one turn of a reactor
 
 Error closed_error() { return Error(Errc::kOverloaded, "the store is closed"); }
 
@@ -263,14 +264,27 @@ void RedisJournal::reserve_snowflakes(std::int64_t ms) {
   if (keeper_) keeper_->reserve(ms);
 }
 
-void RedisJournal::on_archived(unsigned shard, std::uint64_t counter,
-                               std::vector<std::pair<ConversationId, std::uint64_t>> heads) {
-  shared_->index.archived(shard, counter, heads);
-  if (heads.empty()) return;
-  auto all = std::make_shared<const std::vector<std::pair<ConversationId, std::uint64_t>>>(std::move(heads));
-  for (const auto& lane : lanes_) {
-    lane->home().post([lane, all] { lane->archived(*all); });
-  }
+namespace {
+/// From `from` on, a few in a turn: each of them may be a frame to somebody.
+void tell(std::shared_ptr<JournalLane> lane, std::shared_ptr<const RedisJournal::Heads> heads, std::size_t from) {
+  Reactor& home = lane->home();
+  home.post([lane = std::move(lane), heads = std::move(heads), from] {
+    const std::size_t count = std::min(kToldAtOnce, heads->size() - from);
+    lane->archived(std::span(*heads).subspan(from, count));
+    if (from + count == heads->size()) return;
+    lane->home().at_turn_end([lane, heads, next = from + count] { tell(lane, heads, next); });
+  });
+}
+}  // namespace
+
+void RedisJournal::on_archived(unsigned shard, std::uint64_t counter, Heads heads) {
+  auto all = std::make_shared<const Heads>(std::move(heads));
+  // Not on the flusher's own thread, which runs when nobody else wants the core: a reactor that needs the same stripe
+  // of the index would wait for it.
+  lanes_[shard % lanes_.size()]->home().post(
+      [shared = shared_, shard, counter, all] { shared->index.archived(shard, counter, *all); });
+  if (all->empty()) return;
+  for (const auto& lane : lanes_) tell(lane, all, 0);
 }
 
 JournalLane* RedisJournal::lane() const {

@@ -28,7 +28,8 @@ class RedisJournal final : public Journal {
   void close(std::chrono::milliseconds patience);
   std::uint64_t reconnects() const;
   /// The flusher's report.
-  void on_archived(unsigned shard, std::uint64_t counter, std::vector<std::pair<ConversationId, std::uint64_t>> heads);
+  using Heads = std::vector<std::pair<ConversationId, std::uint64_t>>;
+  void on_archived(unsigned shard, std::uint64_t counter, Heads heads);
 
   bool submit(std::vector<Append>&& batch, OnAppended done) override;
   asio::awaitable<Result<std::optional<ConversationState>>> load(ConversationId conv) override;

@@ -87,7 +87,8 @@ class FaultyJournal final : public store::Journal {
         std::lock_guard lock(mutex_);
         handler = on_stable_[Reactor::current()];
       }
-      handler({{conv, upto}});
+      const std::pair head(conv, upto);
+      handler({&head, 1});
     });
   }
 
