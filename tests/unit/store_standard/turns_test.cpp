@@ -9,7 +9,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Turns::Options kOptions{"turns-test", 1ms, 1ms, 2ms};
+const Turns::Options kOptions{"turns-test", 1ms, 1ms, 2ms};
 
 TEST(Turns, PauseLongerAfterATurnThatTookLong) {
   std::atomic<int> turns{0};
