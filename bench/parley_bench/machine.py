@@ -32,10 +32,10 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def build() -> None:
-    """PARLEY_BENCH_BUILT=1: it is built already, and is left as it is."""
+def build(*targets: str) -> None:
+    """Everything, or these targets. PARLEY_BENCH_BUILT=1: it is built already, and is left as it is."""
     if os.environ.get("PARLEY_BENCH_BUILT") != "1":
-        subprocess.run([str(TOP / "bench" / "install")], check=True, stdout=sys.stderr)
+        subprocess.run([str(TOP / "bench" / "install"), *targets], check=True, stdout=sys.stderr)
 
 
 def scratch_folder(prefix: str) -> Path:

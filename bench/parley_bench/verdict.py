@@ -60,6 +60,11 @@ def ratios(rounds: Dict[str, Sequence[Round]]) -> Dict[str, float]:
     return found
 
 
+def dearest(measured: Sequence[Dict[str, float]]) -> Dict[str, float]:
+    """Of each figure the highest."""
+    return {name: max(one[name] for one in measured) for name in measured[0]}
+
+
 def worse(now: Dict[str, float], reference: Dict[str, float]) -> List[Worse]:
     """What costs more than it may, of what both know."""
     return [Worse(name, ratio, reference[name]) for name, ratio in now.items() if name in reference and ratio > reference[name] * WORSE_MAX]

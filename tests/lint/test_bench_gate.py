@@ -80,13 +80,22 @@ def judged(monkeypatch: pytest.MonkeyPatch, folder: Path, *measured: object) -> 
     return code
 
 
-def test_what_is_worse_once_is_measured_again_and_fails_if_it_is_worse_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_worse_is_measured_again_and_fails_if_it_stays_worse(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert judged(monkeypatch, tmp_path, 2.4) == 0
     assert judged(monkeypatch, tmp_path, 2.7, 2.1) == 0
+    assert judged(monkeypatch, tmp_path, 2.7, 2.8, 2.4) == 0
     capsys.readouterr()
-    assert judged(monkeypatch, tmp_path, 2.7, 2.8) == 1
+    assert judged(monkeypatch, tmp_path, 2.7, 2.8, 2.6) == 1
     said = capsys.readouterr().out
-    assert "WORSE, twice in a row: relay: reactor: 2.80" in said and "bench/run --gate --accept" in said
+    assert "WORSE, 3 times in a row: relay: reactor: 2.60" in said and "bench/run --gate --accept" in said
+
+
+def test_the_reference_is_the_dearest_of_three_measurements(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answers = iter([{"relay: reactor": 2.0, "echo: reactor": 3.0}, {"relay: reactor": 2.2, "echo: reactor": 2.9}, {"relay: reactor": 2.1, "echo: reactor": 3.1}])
+    monkeypatch.setattr(gate, "measure", lambda cases: next(answers))
+    monkeypatch.setattr(gate, "REFERENCE", tmp_path / "reference.json")
+    assert gate.run(accept=True) == 0
+    assert json.loads((tmp_path / "reference.json").read_text())["ratios"] == {"relay: reactor": 2.2, "echo: reactor": 3.1}
 
 
 def test_a_busy_machine_is_not_judged_and_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
