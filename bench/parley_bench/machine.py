@@ -147,8 +147,13 @@ def stripped_mb() -> float:
 
 
 def revision() -> str:
-    done = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=TOP, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    """The commit, and "-dirty" if something else than the page was changed since: a run writes that itself, after each scenario."""
+
+    def git(*command: str) -> str:
+        return subprocess.run(["git", *command], cwd=TOP, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--untracked-files=no", "--", ":!docs/benchmarks", ":!docs/benchmarks.md")
+    return (git("describe", "--always") or "unknown") + ("-dirty" if changed else "")
 
 
 def known_cores() -> List[int]:
