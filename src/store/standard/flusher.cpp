@@ -251,9 +251,9 @@ void Flusher::Impl::commit(FlushShard& shard, std::span<const FlushEntry> entrie
 void Flusher::Impl::committed(FlushShard& shard, FlushShard::Pending&& done) {
   shard.at = done.to;
   shard.flushed.push_back({Clock::now(), done.to});
-  transactions.fetch_add(1, std::memory_order_relaxed);
-  items.fetch_add(done.items, std::memory_order_relaxed);
   if (on_archived) on_archived(shard.number, done.to.counter, std::move(done.heads));
+  transactions.fetch_add(1, std::memory_order_relaxed);
+  items.fetch_add(done.items, std::memory_order_release);  // who sees it finds on_archived called
 }
 
 /// The entry holds an item that PostgreSQL does not take: finds it, and goes on with a placeholder.
@@ -339,7 +339,7 @@ void Flusher::stop() {
 
 Flusher::Stats Flusher::stats() const {
   Stats stats;
-  stats.flushed_items = impl_->items.load(std::memory_order_relaxed);
+  stats.flushed_items = impl_->items.load(std::memory_order_acquire);
   stats.transactions = impl_->transactions.load(std::memory_order_relaxed);
   stats.failures = impl_->failures.load(std::memory_order_relaxed);
   stats.backlog_items = impl_->backlog_items.load(std::memory_order_relaxed);

@@ -1,5 +1,7 @@
 #include "lane.hpp"
 
+#include <algorithm>
+
 #include "parley/obs/log.hpp"
 
 namespace parley::store::standard {
@@ -9,7 +11,9 @@ using namespace std::chrono_literals;
 
 constexpr std::size_t kProjectionsKept = 20'000;
 constexpr auto kTick = 100ms;
-constexpr unsigned kTicksPerProjection = 2;
+// A changed conversation waits for about as many ticks; what changes in between is written once.
+constexpr unsigned kTicksPerProjection = 16;
+constexpr std::size_t kProjectionsPerTickMin = 32;
 constexpr unsigned kTicksPerProbe = 10;
 
 }  // namespace
@@ -68,7 +72,7 @@ void JournalLane::tick() {
   if (shared_->lost() || is_away()) refuse_waiting(Code::kJournalDown);
   for (unsigned shard = 0; shard < shards_.size(); ++shard) repair_if_quiet(shard);
   pump_all();
-  if (ticks_ % kTicksPerProjection == 0) write_projections();
+  write_projections(std::max(kProjectionsPerTickMin, projections_.dirty_count() / kTicksPerProjection));
   if (troubled_ && ticks_ % kTicksPerProbe == 0) probe();
 }
 

@@ -46,8 +46,8 @@ class JournalLane : private ReactorBound, public std::enable_shared_from_this<Jo
   bool submit(std::vector<Append>&& batch, Journal::OnAppended done);
   /// Ends both connections; what is not answered by now never will be. Later submits are refused.
   void close();
-  /// What people see in lists, now and not at the next tick; idle() says when that is done.
-  void write_projections();
+  /// What people see in lists, of up to `count` conversations; idle() says when nothing of it is left.
+  void write_projections(std::size_t count);
   /// Everything is answered and written.
   bool idle() const noexcept {
     return queued_items_ == 0 && ready_.answers.empty() && !projections_.has_dirty() && projecting_ == 0;

@@ -85,8 +85,8 @@ const domain::ConversationMeta* Projections::find(ConversationId conv) {
 std::vector<domain::ConversationMeta> Projections::take_dirty(std::size_t count) {
   std::vector<domain::ConversationMeta> taken;
   while (!dirty_.empty() && taken.size() < count) {
-    Known& known = *dirty_.back();
-    dirty_.pop_back();
+    Known& known = *dirty_.front();
+    dirty_.pop_front();
     known.dirty = false;
     if (known.complete) taken.push_back(known.meta);
   }

@@ -1,6 +1,7 @@
 #pragma once
 #include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -28,7 +29,7 @@ class Projections {
   /// Null if it is not known, or not completely.
   const domain::ConversationMeta* find(ConversationId conv);
 
-  /// Those that changed since they were written; they count as written from now on.
+  /// Those that changed since they were written, the longest waiting first; they count as written from now on.
   std::vector<domain::ConversationMeta> take_dirty(std::size_t count);
   /// Writing failed: once more.
   void mark_dirty(ConversationId conv);
@@ -40,6 +41,7 @@ class Projections {
   std::vector<Wanted> take_wanted();
   /// put() did not come: it is among the next take_wanted() again.
   void ask_again(ConversationId conv);
+  std::size_t dirty_count() const noexcept { return dirty_.size(); }
   bool has_dirty() const noexcept { return !dirty_.empty() || !wanted_.empty(); }
   void trim();
 
@@ -69,7 +71,7 @@ class Projections {
   const std::size_t keep_max_;
   boost::unordered_flat_map<ConversationId, Place, std::hash<ConversationId>> all_;
   std::uint64_t uses_ = 0;
-  std::vector<Known*> dirty_;  // trim() leaves these alone
+  std::deque<Known*> dirty_;  // trim() leaves these alone
   std::vector<ConversationId> wanted_;
 };
 

@@ -243,7 +243,8 @@ void RedisJournal::close(std::chrono::milliseconds patience) {
     }
   };
   // At once instead of with the next tick; what Redis refuses waits for that.
-  for (const auto& lane : lanes_) run_on(lane->home(), until, [lane] { lane->write_projections(); });
+  for (const auto& lane : lanes_)
+    run_on(lane->home(), until, [lane] { lane->write_projections(lane->projections().dirty_count()); });
   wait_for([](JournalLane& lane) { return lane.idle(); }, true);
   for (const auto& lane : lanes_) {
     run_on(lane->home(), std::max(until, std::chrono::steady_clock::now() + 500ms), [this, lane] {

@@ -161,6 +161,28 @@ TEST(Projections, AskAgainWhenEntriesAreMissingInBetween) {
   EXPECT_TRUE(projections.find(kConv));
 }
 
+TEST(Projections, AreWrittenInTheOrderInWhichTheyChanged) {
+  Projections projections(10);
+  for (const std::uint64_t id : {1, 2, 3, 1, 4}) {
+    const ConversationId conv{id};
+    domain::ConversationMeta one = meta(0);
+    one.id = conv;
+    if (!projections.find(conv)) projections.open(one);
+    projections.apply(TenantId{1}, conv, words(projections.find(conv)->head + 1, "x"));
+  }
+  EXPECT_EQ(projections.dirty_count(), 4u);
+  const auto first = projections.take_dirty(2);
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_EQ(first[0].id, ConversationId{1}) << "who talks on does not move back";
+  EXPECT_EQ(first[0].head, 2u);
+  EXPECT_EQ(first[1].id, ConversationId{2});
+  projections.apply(TenantId{1}, ConversationId{1}, words(3, "x"));
+  const auto rest = projections.take_dirty(10);
+  ASSERT_EQ(rest.size(), 3u);
+  EXPECT_EQ(rest[2].id, ConversationId{1}) << "and queues anew once it is written";
+  EXPECT_FALSE(projections.has_dirty());
+}
+
 TEST(Projections, ForgetTheOldestCleanOnes) {
   Projections projections(2);
   for (std::uint64_t id = 1; id <= 3; ++id) {
