@@ -55,6 +55,7 @@ class Wire {
   Protocol& protocol_;
   Sink& sink_;
   const int epoll_;
+  unsigned connects_ = 0;                   ///< so far, of any connection
   std::int64_t kernel_clock_ahead_ns_ = 0;  ///< clock of the kernel's time stamps against now_ns(), in this turn
   std::vector<char> buffer_ = std::vector<char>(256 * 1024);
   std::vector<Connection*> dirty_;

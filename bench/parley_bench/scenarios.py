@@ -151,9 +151,10 @@ def _questions(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
 
 def _sessions(run: Run) -> Iterator[Tuple[str, Callable[[], Result]]]:
     for name in run.usable:
-        yield name, _load(ALL[name], "sessions", "--sessions", run.size.sessions)
+        # As many at a time as keep a server busy.
+        yield name, _load(ALL[name], "sessions", "--sessions", run.size.sessions, "--concurrency", 256)
     if "parley-embedded" in run.usable:
-        yield "agents with a list, parley-embedded", _load(ALL["parley-embedded"], "sessions", "--role", "agent", "--lists", "--sessions", run.size.agents)
+        yield "agents with a list, parley-embedded", _load(ALL["parley-embedded"], "sessions", "--role", "agent", "--lists", "--sessions", run.size.agents, "--concurrency", 256)
 
 
 class _Conversations(Parley):
