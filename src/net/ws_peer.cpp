@@ -144,7 +144,10 @@ void WsPeer::on_events(std::uint32_t events) {
     blocked_ = false;
     net().mark_dirty(*this);  // written together with what this turn still queues
   }
-  if ((events & EPOLLIN) != 0 && (wanted() & EPOLLIN) != 0) return read();
+  if ((events & EPOLLIN) != 0) {
+    if (reads()) return read();
+    want(blocked_ ? EPOLLOUT : 0U);
+  }
   if ((events & (EPOLLERR | EPOLLHUP)) != 0) lost();
 }
 
@@ -343,11 +346,13 @@ void WsPeer::flush() {
   }
 }
 
+/// Nothing is read while it could not be handed on: the kernel's window then holds the other side back.
+bool WsPeer::reads() const { return state_ != State::kOpen || (may_deliver() && !behind()); }
+
 void WsPeer::set_interest() {
   if (buried() || lost_) return;
-  // Nothing is read while it could not be handed on: the kernel's window then holds the other side back.
-  const bool reads = state_ != State::kOpen || (may_deliver() && !behind());
-  want((reads ? EPOLLIN : 0U) | (blocked_ ? EPOLLOUT : 0U));
+  // Who is not read is watched until something comes: mostly nothing does, and each change is a call.
+  want((reads() ? EPOLLIN : wanted() & EPOLLIN) | (blocked_ ? EPOLLOUT : 0U));
 }
 
 void WsPeer::hop() {

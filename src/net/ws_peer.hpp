@@ -84,6 +84,7 @@ class WsPeer final : public Connection, public session::Peer {
   void end();
   void hop();
   void flush();
+  bool reads() const;
   void set_interest();
 
   session::PeerHandler* handler_ = nullptr;
