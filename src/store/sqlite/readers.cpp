@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include "parley/base/reactor.hpp"
+
 namespace parley::store {
 namespace {
 constexpr std::size_t kQueueMax = 16384;
@@ -15,21 +17,29 @@ Readers::Readers(const std::filesystem::path& file, const Connection::Options& o
 }
 
 bool Readers::enqueue(std::unique_ptr<Job> job) {
+  bool first = false;
   {
-    std::lock_guard lock(mutex_);
-    if (stopping_ || queue_.size() >= kQueueMax) return false;
-    queue_.push_back(std::move(job));
+    std::lock_guard lock(inbox_->mutex);
+    if (inbox_->stopping || inbox_->jobs.size() >= kQueueMax) return false;
+    first = inbox_->jobs.empty();
+    inbox_->jobs.push_back(std::move(job));
   }
-  ready_.notify_one();
+  // Who waits behind others is seen by the thread that takes those.
+  if (!first) return true;
+  if (Reactor* home = Reactor::current()) {
+    home->at_turn_end([inbox = inbox_] { inbox->ready.notify_one(); });
+  } else {
+    inbox_->ready.notify_one();
+  }
   return true;
 }
 
 void Readers::stop() {
   {
-    std::lock_guard lock(mutex_);
-    stopping_ = true;
+    std::lock_guard lock(inbox_->mutex);
+    inbox_->stopping = true;
   }
-  ready_.notify_all();
+  inbox_->ready.notify_all();
   for (std::thread& thread : threads_) thread.join();
   threads_.clear();
   connections_.clear();
@@ -40,13 +50,16 @@ void Readers::loop(Connection& db) {
   SqliteSql sql(db);
   for (;;) {
     std::unique_ptr<Job> job;
+    bool more = false;
     {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [&] { return stopping_ || !queue_.empty(); });
-      if (queue_.empty()) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
+      std::unique_lock lock(inbox_->mutex);
+      inbox_->ready.wait(lock, [&] { return inbox_->stopping || !inbox_->jobs.empty(); });
+      if (inbox_->jobs.empty()) return;
+      job = std::move(inbox_->jobs.front());
+      inbox_->jobs.pop_front();
+      more = !inbox_->jobs.empty();
     }
+    if (more) inbox_->ready.notify_one();  // this one may take long
     try {
       db.execute("begin");
       job->run(sql);

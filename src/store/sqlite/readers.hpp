@@ -19,17 +19,22 @@ class Readers {
   using Job = SqliteDatabase::Job;
   Readers(const std::filesystem::path& file, const Connection::Options& options, unsigned threads);
   ~Readers() { stop(); }
-  /// Any thread. False if the queue is full or the store is closing.
+  /// Any thread. False if the queue is full or the store is closing. What a reactor asks for begins at the end of its
+  /// turn: to wake a thread costs more than most reads, so it is done once for all of a turn.
   bool enqueue(std::unique_ptr<Job> job);
   /// Finishes what was accepted and closes the connections.
   void stop();
 
  private:
+  /// Shared with the turn that is going to wake a thread.
+  struct Inbox {
+    std::mutex mutex;  // leaf lock
+    std::condition_variable ready;
+    std::deque<std::unique_ptr<Job>> jobs;
+    bool stopping = false;
+  };
   void loop(Connection& db);
-  std::mutex mutex_;  // leaf lock
-  std::condition_variable ready_;
-  std::deque<std::unique_ptr<Job>> queue_;
-  bool stopping_ = false;
+  const std::shared_ptr<Inbox> inbox_ = std::make_shared<Inbox>();
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<std::thread> threads_;
 };
