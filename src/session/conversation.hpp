@@ -123,12 +123,13 @@ struct Mark {
 /// A conversation at its home: the one place that orders it. Belongs to the home's reactor.
 struct Conversation {
   bool loading = false;
-  bool stored = false;            ///< false: its first entry is not in the journal yet
-  std::size_t changing = 0;       ///< of those in flight: that change status, owner or claim
-  std::size_t readers = 0;        ///< catch-ups and pages that wait for the store
-  std::uint64_t used = 0;         ///< when it was last used, in uses
-  AppendOrder appends;            ///< over all senders
-  domain::ConversationMeta meta;  ///< as the journal answered last
+  bool stored = false;                           ///< false: its first entry is not in the journal yet
+  std::size_t changing = 0;                      ///< of those in flight: that change status, owner or claim
+  std::size_t readers = 0;                       ///< catch-ups and pages that wait for the store
+  std::vector<std::uint64_t> changed_meanwhile;  ///< since the first of these: targets of edits and recalls
+  std::uint64_t used = 0;                        ///< when it was last used, in uses
+  AppendOrder appends;                           ///< over all senders
+  domain::ConversationMeta meta;                 ///< as the journal answered last
   Senders senders;
   Buckets buckets;
   std::vector<Member> members;

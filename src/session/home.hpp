@@ -131,6 +131,9 @@ class Home : private ReactorBound {
 
   // home_read.cpp: resume and pages
   void subscribed(Conversation& c, SubscribeRequest request);
+  /// Asks the store, while `readers` keeps the conversation here, and counts the reader off. What was edited or
+  /// recalled meanwhile is in the page as it became.
+  asio::awaitable<Result<store::Journal::Page>> read_store(ConversationId conv, store::Journal::Range range);
   asio::awaitable<void> catch_up(SubscribeRequest request, bool reset);
   void write_catch_up(Conversation& c, const SubscribeRequest& request, bool reset,
                       const std::vector<store::StoredEntry>& entries, bool more);
@@ -161,6 +164,8 @@ class Home : private ReactorBound {
   static bool is_echoed(const Conversation& c, const InFlight& flight);
   /// `knows`: the session that has all of the entry with its ack, or none.
   void committed(Conversation& c, InFlight& flight, const store::Appended& result, SessionKey knows);
+  /// Of an edit or a recall: the seq of the entry that it changes; 0 if its body was withdrawn.
+  static std::uint64_t target_of(const store::StoredEntry& e);
   void fold_into_tail(Conversation& c, protocol::EntryType kind, std::uint64_t target);
   void fan_out(Conversation& c, const store::StoredEntry& entry, SessionKey knows);
   void answer_refused(const Conversation& c, const InFlight& flight, const store::Appended& result);

@@ -1,5 +1,6 @@
 // Resume and pages: what a reader gets when it comes (back), without a gap and without a repeat.
 #include <algorithm>
+#include <span>
 
 #include "home.hpp"
 #include "parley/base/clock.hpp"
@@ -7,6 +8,7 @@
 namespace parley::session {
 
 using protocol::Code;
+using protocol::EntryType;
 
 namespace {
 
@@ -15,6 +17,7 @@ constexpr unsigned kFirstPage = 50;
 constexpr unsigned kPageMax = 100;
 constexpr std::size_t kPageBytes = 65536;
 constexpr std::uint32_t kRetryMs = 1000;
+constexpr int kReadsMax = 8;  // of one page that is being changed again and again
 
 bool visible(const store::StoredEntry& e, const Who& who) {
   return !who.visitor() || e.audience == protocol::Audience::kPublic;
@@ -114,6 +117,28 @@ void Home::subscribed(Conversation& c, SubscribeRequest request) {
   home().spawn("catch up", catch_up(std::move(request), reset));
 }
 
+asio::awaitable<Result<store::Journal::Page>> Home::read_store(ConversationId conv, store::Journal::Range range) {
+  Result<store::Journal::Page> page = Error(Errc::kUnavailable, "the page changes faster than it can be read");
+  for (int reads = 0; reads < kReadsMax; ++reads) {
+    const std::size_t known = conversations_.find(conv)->changed_meanwhile.size();
+    Result<store::Journal::Page> found = co_await journal_.read(conv, range);
+    const auto changed = std::span(conversations_.find(conv)->changed_meanwhile).subspan(known);
+    const auto is_changed = [&](std::uint64_t seq) {
+      return std::find(changed.begin(), changed.end(), seq) != changed.end();
+    };
+    const bool overtaken =
+        !changed.empty() && found && std::any_of(found->entries.begin(), found->entries.end(), [&](const auto& e) {
+          return is_changed(e.seq) || (e.type == EntryType::kEdit && is_changed(target_of(e)));
+        });
+    if (overtaken) continue;
+    page = std::move(found);
+    break;
+  }
+  Conversation& c = *conversations_.find(conv);
+  if (--c.readers == 0) c.changed_meanwhile.clear();
+  co_return page;
+}
+
 asio::awaitable<void> Home::catch_up(SubscribeRequest request, bool reset) {
   const bool newest = reset || !request.cursor;
   store::Journal::Range range;
@@ -121,9 +146,8 @@ asio::awaitable<void> Home::catch_up(SubscribeRequest request, bool reset) {
   range.limit = newest ? kFirstPage : kInlineMax;
   range.bytes_max = kPageBytes;
   if (!newest) range.after = request.cursor->seq;
-  Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
+  Result<store::Journal::Page> page = co_await read_store(request.conv, range);
   Conversation& c = *conversations_.find(request.conv);  // busy while it is read, so it is here
-  --c.readers;
   auto member = std::find_if(c.members.begin(), c.members.end(),
                              [&](const Member& m) { return m.who.session == request.who.session; });
   if (member == c.members.end()) co_return;  // left meanwhile
@@ -219,9 +243,8 @@ asio::awaitable<void> Home::read_page(SyncRequest request) {
   range.limit = request.limit;
   range.internal = !request.who.visitor();
   range.bytes_max = kPageBytes;
-  Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
+  Result<store::Journal::Page> page = co_await read_store(request.conv, range);
   Conversation& c = *conversations_.find(request.conv);
-  --c.readers;
   if (!page) {
     protocol::ErrorView view;
     view.re = request.re;

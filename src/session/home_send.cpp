@@ -301,9 +301,8 @@ asio::awaitable<void> Home::fetch_target(SendRequest request) {
   range.after = request.target - 1;
   range.limit = 1;
   range.internal = true;
-  Result<store::Journal::Page> page = co_await journal_.read(request.conv, range);
+  Result<store::Journal::Page> page = co_await read_store(request.conv, range);
   Conversation& c = *conversations_.find(request.conv);
-  --c.readers;
   if (!page) {
     not_now(request, Code::kJournalDown, kRetryMs);
     co_return;

@@ -203,8 +203,10 @@ void Home::committed(Conversation& c, InFlight& flight, const store::Appended& r
   PARLEY_FAULT_POINT("session.before_fanout");
   fan_out(c, entry, knows);
   world_.on_committed(c.meta, entry);
-  if (flight.kind == EntryType::kEdit || flight.kind == EntryType::kRecall)
+  if (flight.kind == EntryType::kEdit || flight.kind == EntryType::kRecall) {
     fold_into_tail(c, flight.kind, flight.target);
+    if (c.readers > 0) c.changed_meanwhile.push_back(flight.target);
+  }
   while (c.tail.size() > kTailEntries || (c.tail_bytes > kTailBytes && c.tail.size() > 1)) {
     const std::size_t oldest = c.tail.front().body.size() + sizeof(store::StoredEntry);
     c.tail.pop_front();
@@ -229,6 +231,11 @@ void Home::committed(Conversation& c, InFlight& flight, const store::Appended& r
       world_.reply(member.who.session, json);
     }
   }
+}
+
+std::uint64_t Home::target_of(const store::StoredEntry& e) {
+  const auto body = nlohmann::json::parse(e.body, nullptr, false);
+  return body.is_object() ? body.value("target", std::uint64_t{0}) : 0;
 }
 
 /// What the newest entry of the tail, an edit or a recall, does to those before it.
@@ -257,8 +264,7 @@ void Home::fold_into_tail(Conversation& c, EntryType kind, std::uint64_t target)
     } else if (e.type == EntryType::kEdit) {
       // Earlier edits of it carried the text that has just been replaced or withdrawn, also when their target has left
       // the tail.
-      const auto body = nlohmann::json::parse(e.body, nullptr, false);
-      if (!body.is_object() || body.value("target", std::uint64_t{0}) != target) continue;
+      if (target_of(e) != target) continue;
       e.rev = rev;
       e.recalled = true;
       set_body(e, {});

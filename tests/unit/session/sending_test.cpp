@@ -562,6 +562,49 @@ TEST_F(Sending, RefusesAnEditWhoseTargetIsBeingRecalled) {
   EXPECT_EQ(v.peer->reply_to(edit)["code"], "forbidden");
 }
 
+/// Entry 1 is neither in the tail nor otherwise in memory.
+void push_out_of_the_tail(Client& writer) {
+  for (int i = 0; i < 140; ++i) writer.text("filler");
+}
+
+TEST_F(Sending, RefusesAnEditWhoseTargetIsRecalledWhileItIsRead) {
+  settings.session.visitor_sends_per_second = 100000;
+  settings.session.visitor_send_burst = 100000;
+  start();
+  Client v = visitor(1);
+  v.text("hello");
+  push_out_of_the_tail(v);
+  journal->hold();
+  const std::uint64_t recall = v.post(v.conv(), "recall", {{"target", 1}});
+  ASSERT_TRUE(eventually([&] { return journal->held_batches() == 1; }));
+  journal->hold_next_read();
+  const std::uint64_t edit = v.post(v.conv(), "edit", {{"target", 1}, {"text", "SHOWN"}});
+  ASSERT_TRUE(eventually([&] { return journal->holds_read(); }));
+  journal->release();
+  EXPECT_EQ(v.peer->reply_to(recall)["seq"], 142);
+  journal->release_read();
+  EXPECT_EQ(v.peer->reply_to(edit)["code"], "forbidden");
+}
+
+TEST_F(Sending, APageDoesNotShowWhatIsRecalledWhileItIsRead) {
+  settings.session.visitor_sends_per_second = 100000;
+  settings.session.visitor_send_burst = 100000;
+  start();
+  Client v = visitor(1), ann = agent(kAnn);
+  v.text("WITHDRAWN");
+  EXPECT_EQ(v.send(v.conv(), "edit", {{"target", 1}, {"text", "WITHDRAWN too"}})["seq"], 2);
+  push_out_of_the_tail(v);
+  journal->hold_next_read();
+  ann.peer->say({{"t", "sync"}, {"id", 77}, {"conv", v.conv()}, {"after", 0}, {"limit", 5}});
+  ASSERT_TRUE(eventually([&] { return journal->holds_read(); }));
+  EXPECT_EQ(v.send(v.conv(), "recall", {{"target", 1}})["seq"], 143);
+  journal->release_read();
+  const json items = ann.peer->reply_to(77)["items"];
+  ASSERT_EQ(items.size(), 5u);
+  EXPECT_TRUE(items[0].value("recalled", false));
+  EXPECT_EQ(items.dump().find("WITHDRAWN"), std::string::npos);
+}
+
 TEST_F(Sending, SurvivesAnEditInAConversationThatCannotBeOpened) {
   start();
   Client v = visitor(1);

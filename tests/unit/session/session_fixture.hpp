@@ -77,6 +77,10 @@ class FaultyJournal final : public store::Journal {
     return held_.size();
   }
   void hold_loads(bool on) { hold_loads_ = on; }
+  /// The next read after a seq (lists read the newest) answers after release_read(), with what it finds at once.
+  void hold_next_read() { hold_next_read_ = true; }
+  bool holds_read() const { return held_reads_ > 0; }
+  void release_read() { held_reads_ = 0; }
   /// From now on entries are stable only after archive(), as in a store that archives later.
   void archive_later() { archive_later_ = true; }
   void archive(Reactor& home, ConversationId conv, std::uint64_t upto) {
@@ -121,7 +125,13 @@ class FaultyJournal final : public store::Journal {
   }
   asio::awaitable<Result<Page>> read(ConversationId conv, Range range) override {
     if (fail_reads_) co_return Error(Errc::kUnavailable, "told to fail");
+    const bool held = range.after && hold_next_read_.exchange(false);
     Result<Page> page = co_await real_.read(conv, range);
+    if (held) ++held_reads_;
+    while (held && held_reads_ > 0) {
+      asio::steady_timer pause(Reactor::current()->context(), 1ms);
+      co_await pause.async_wait(asio::use_awaitable);
+    }
     co_return page;
   }
   asio::awaitable<Result<std::vector<domain::ConversationMeta>>> closed_conversations(TenantId tenant,
@@ -180,7 +190,8 @@ class FaultyJournal final : public store::Journal {
   }
 
   store::Journal& real_;
-  std::atomic<bool> refuse_{false}, fail_reads_{false}, hold_loads_{false};
+  std::atomic<bool> refuse_{false}, fail_reads_{false}, hold_loads_{false}, hold_next_read_{false};
+  std::atomic<int> held_reads_{0};
   std::atomic<store::Code> fail_{store::Code::kOk};
   mutable std::mutex mutex_;
   bool holding_ = false;
